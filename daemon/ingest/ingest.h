@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef DRIFTD_DAEMON_INGEST_INGEST_H
+#define DRIFTD_DAEMON_INGEST_INGEST_H
+
+#include "base/compress.h"
+#include "base/hash.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct batch;
+struct config_model;
+struct err;
+
+/*
+ * ingest - the bytes of a body, in pieces, to a batch.  One format is one
+ * file behind the vtable below; formats.c lists them.
+ *
+ * Type rules, the same for every format: in a numeric column a number or
+ * numeric text is its value; null, absent and empty are missing; NaN,
+ * infinities, booleans, containers and other text are invalid values.  In a
+ * categorical column text is itself, booleans are "true" and "false", numbers
+ * their text as it stood (marked as numbers); null, absent and empty text are
+ * missing; containers are invalid.  Columns that the model does not have are
+ * counted by name and skipped; so are `ignore`d ones, without being counted.
+ */
+
+enum { INGEST_REASONS = 10, INGEST_UNKNOWN_NAMES = 32 };
+
+struct ingest_reason {
+	unsigned line, column; /* in the decoded body, 1-based */
+	char message[160];
+};
+
+/* What became of a body. */
+struct ingest_report {
+	uint64_t n_accepted;
+	uint64_t n_rejected; /* records that could not be read */
+	struct ingest_reason reasons[INGEST_REASONS]; /* the first ones */
+	uint32_t n_reasons;
+	uint64_t n_invalid;   /* values */
+	uint64_t n_unknown;   /* values of columns the model does not have */
+	struct {
+		char name[128];
+		uint64_t count;
+	} unknown[INGEST_UNKNOWN_NAMES];
+	uint32_t n_unknown_names;
+};
+
+struct ingest_limits {
+	uint64_t max_body;   /* decoded bytes: ERR_LIMIT */
+	uint64_t max_record; /* bytes of one record: it is rejected */
+	uint32_t max_depth;  /* of JSON: the record is rejected */
+};
+
+/* The formats. */
+enum ingest_format { INGEST_JSON, INGEST_CSV };
+
+/*
+ * By Content-Type (NULL: by sniffing): application/json,
+ * application/x-ndjson, application/jsonlines, text/csv, with parameters.
+ * JSON covers arrays and NDJSON: which of them shows in the first byte.
+ * ERR_UNSUPPORTED.
+ */
+int ingest_format_parse(const char *content_type, enum ingest_format *out,
+			bool *known, struct err *e);
+
+struct ingest; /* one body being decoded; reused */
+
+struct ingest *ingest_new(void);
+void ingest_free(struct ingest *in);
+
+/*
+ * Begin a body for ${model} into ${batch} (already reset to the model's
+ * columns, in their order).  ${now_us} stamps events without a time and, with
+ * model->max_future_us, rejects those too far ahead.  ${content_type} may be
+ * NULL.  The body's hash is computed when ${want_hash}.
+ */
+int ingest_begin(struct ingest *in, const struct config_model *model,
+		 struct batch *batch, const struct ingest_limits *limits,
+		 const char *content_type, enum encoding encoding,
+		 bool want_hash, int64_t now_us, struct err *e);
+
+/*
+ * The next piece.  -1 when the body cannot be read on: ERR_INVALID (with
+ * place), ERR_LIMIT (too large, or memory: e->code ERR_TEMP), ERR_UNSUPPORTED.
+ */
+int ingest_feed(struct ingest *in, const char *data, size_t len,
+		struct err *e);
+
+/* The body is whole. */
+int ingest_end(struct ingest *in, struct err *e);
+
+const struct ingest_report *ingest_get_report(const struct ingest *in);
+void ingest_get_hash(const struct ingest *in, uint8_t out[HASH128_SIZE]);
+
+/* Bytes of memory it holds for itself between bodies and at most. */
+size_t ingest_memory(const struct ingest *in);
+
+/* A decoder of one format, behind ingest.c: pieces of decoded bytes. */
+struct ingest_decoder {
+	const char *name;
+	size_t state_size;
+	void (*begin)(void *state, struct ingest *in);
+	int (*feed)(void *state, struct ingest *in, const char *data,
+		    size_t len, struct err *e);
+	int (*end)(void *state, struct ingest *in, struct err *e);
+	void (*release)(void *state);
+};
+
+#endif

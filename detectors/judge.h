@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef DRIFTD_DETECTORS_JUDGE_H
+#define DRIFTD_DETECTORS_JUDGE_H
+
+#include "detectors/column.h"
+#include "detectors/detector.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct baseline;
+struct profile_set;
+
+/*
+ * judge - from the profiles of a window and its baseline to verdicts: the
+ * only place that says `drifted`.  Pure: the same input gives the same
+ * verdicts, in the same order.
+ *
+ * A column is drifted when the `bound` of one of its deciding metrics is
+ * above the `error` threshold.  alpha is per model and window; each of the K
+ * judged columns gets alpha / K.  K counts the columns of the spec that the
+ * baseline has and that are not labels.
+ */
+
+enum verdict_status {
+	VERDICT_OK,
+	VERDICT_INSUFFICIENT_DATA, /* n_current below min_rows; value kept */
+	VERDICT_NO_BASELINE,
+	VERDICT_EMPTY,              /* all missing */
+	VERDICT_CONSTANT_REFERENCE, /* judged all the same */
+	VERDICT_TYPE_CHANGED,       /* numeric column, most values invalid */
+	VERDICT_NOT_APPLICABLE
+};
+
+enum severity {
+	SEVERITY_NONE,
+	SEVERITY_INFO,
+	SEVERITY_WARNING,
+	SEVERITY_ERROR,
+	SEVERITY_CRITICAL
+};
+
+const char *verdict_status_name(enum verdict_status status);
+int verdict_status_parse(const char *name, enum verdict_status *out);
+const char *severity_name(enum severity severity); /* "" for none */
+
+/* "page" is critical; -1 when it is no severity. */
+int severity_parse(const char *name, enum severity *out);
+
+struct judge_column {
+	const char *name; /* borrowed */
+	enum column_kind kind;
+	enum column_role role;
+	double importance; /* >= 0; NaN = not given (counts as 1) */
+	/* by detector_index; borrowed, detector_list's length */
+	const struct thresholds *thresholds;
+};
+
+struct judge_spec {
+	const struct judge_column *columns; /* borrowed */
+	size_t n_columns;
+	uint64_t detectors; /* bit per detector_index that runs */
+	double alpha;
+	uint64_t min_rows;
+};
+
+struct verdict {
+	const char *column;  /* borrowed from the spec, or "__model__" */
+	const char *metric;  /* static */
+	enum signal signal;
+	enum verdict_status status;
+	enum severity severity; /* highest threshold that bound is above */
+	bool drifted;
+	double value, lower, upper;
+	double p_value;    /* NaN when none */
+	double p_adjusted; /* Benjamini-Hochberg over the columns, per metric */
+	double threshold;  /* the `error` one; NaN when none */
+	double bound;      /* what was compared with it; NaN when none */
+	uint64_t n_reference, n_current;
+};
+
+struct verdicts {
+	struct verdict *items; /* owned */
+	size_t n, cap;
+	size_t n_judged[N_SIGNALS];  /* columns with a judged metric */
+	size_t n_drifted[N_SIGNALS]; /* columns that drifted */
+	double drifted_share[N_SIGNALS]; /* weighted by importance; NaN if none */
+};
+
+/*
+ * Judge the columns of the spec (rows for labels only when the window holds
+ * some), then the model rows: "volume" (signal data; value = n_events) and
+ * "drifted_columns_share" per signal with judged columns.
+ * ${baseline} NULL: every column gets one row no_baseline (metric
+ * missing_share with its value), and volume.
+ */
+void judge_window(const struct judge_spec *spec,
+		  const struct baseline *baseline,
+		  const struct profile_set *window, struct verdicts *out);
+
+/* The rows of a window without events: volume 0. */
+void judge_empty_window(struct verdicts *out);
+
+void verdicts_release(struct verdicts *v);
+
+/*
+ * What moved: the bins with the largest contribution to psi, largest first.
+ * Returns how many of ${max} were written.  ${label} is the bin as a person
+ * reads it: "(12.5, 80]" or the category.
+ */
+struct top_bin {
+	char label[96];
+	double contribution;
+	double share_ref, share_cur;
+};
+size_t judge_top_bins(const struct baseline *baseline,
+		      const struct profile_set *window, const char *column,
+		      struct top_bin *out, size_t max);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef DRIFTD_STORAGE_BATCH_H
+#define DRIFTD_STORAGE_BATCH_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/window.h"
+#include "detectors/column.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct budget;
+struct dict;
+struct err;
+
+/*
+ * batch - events of one model, stored by column: what every decoder produces,
+ * and, encoded, the payload of a journal frame.
+ *
+ * A frame holds all that the fold needs (types, window width, horizon): the
+ * configuration may be another one when it is folded.
+ */
+
+struct batch_column {
+	const char *name; /* borrowed from the schema or from the frame */
+	uint32_t name_len;
+	enum column_kind kind;
+	enum column_role role;
+	double *numbers;  /* numeric: n_rows, see detectors/column.h */
+	uint32_t *codes;  /* categorical: n_rows */
+	struct category_text *texts; /* categorical: what the codes index */
+	uint32_t n_texts;
+	struct dict *dict; /* building only: owned, texts by arrival */
+	uint32_t cap_texts;
+	uint32_t memo; /* building only: code of the last row, a guess */
+};
+
+/*
+ * Building.  Rows are appended one at a time; a row that turns out bad is
+ * abandoned without a trace (but texts it added may stay in the dictionary).
+ * Memory grows with use, is counted in the shared budget, and is kept by
+ * batch_reset for the next body.
+ */
+struct batch {
+	uint32_t n_rows;
+	uint32_t n_columns;
+	struct batch_column *columns; /* owned, in the schema's order */
+	int64_t *event_time_us;       /* owned, n_rows */
+	struct buf ids;               /* length-prefixed texts, one a row */
+	uint32_t cap_rows;            /* private */
+	struct budget *budget;        /* shared, counted */
+	size_t taken;                 /* from the budget */
+	bool out_of_memory;           /* the budget was refused */
+};
+
+struct batch_schema_column {
+	const char *name; /* outlives the batch */
+	enum column_kind kind;
+	enum column_role role;
+};
+
+void batch_init(struct batch *b, struct budget *budget);
+void batch_release(struct batch *b);
+
+/* Empty it and give it this schema; memory beyond ${keep} bytes is freed. */
+int batch_reset(struct batch *b, const struct batch_schema_column *columns,
+		uint32_t n_columns, size_t keep);
+
+/* All columns of a new row are missing, its time 0, its id empty. */
+int batch_row_begin(struct batch *b);
+void batch_set_number(struct batch *b, uint32_t column, double v);
+
+/* -1 when the budget is used up (the row must then be abandoned). */
+int batch_set_text(struct batch *b, uint32_t column, const char *text,
+		   size_t len, bool is_number);
+void batch_set_invalid(struct batch *b, uint32_t column);
+int batch_row_commit(struct batch *b, int64_t event_time_us, const char *id,
+		     size_t id_len);
+/* Abandoning needs no call: begin again. */
+
+/* What a frame says beside the columns. */
+struct batch_meta {
+	int64_t model_id;
+	const char *model;   /* borrowed */
+	const char *version; /* borrowed */
+	const char *key;     /* Idempotency-Key; NULL = none */
+	uint32_t key_len;
+	uint8_t body_hash[HASH128_SIZE]; /* of the decoded body, when key */
+	int64_t received_at_us;          /* by the daemon's clock */
+	struct window_width window;
+	int64_t revise_horizon_us;
+	uint32_t max_categories;
+	uint32_t n_rejected; /* records of the body that could not be read */
+};
+
+/*
+ * Versioned, 8-byte aligned, zero-copy readable.  buf->failed on overflow.
+ */
+void batch_encode(const struct batch *b, const struct batch_meta *meta,
+		  struct buf *out);
+
+/*
+ * Reading.  Every pointer of a view leads into the payload (which must be
+ * 8-byte aligned) or into arrays owned by the view; opening checks all
+ * lengths, codes and texts, so that a fold can trust them.  A view is reused
+ * from frame to frame.
+ */
+struct batch_view {
+	struct batch_meta meta;
+	uint32_t n_rows;
+	uint32_t n_columns;
+	struct batch_column *columns;  /* owned array */
+	const int64_t *event_time_us;  /* n_rows */
+	const char *ids;               /* length-prefixed, as in struct batch */
+	size_t ids_len;
+	uint32_t cap_columns;          /* private */
+	struct category_text *texts;   /* owned; private */
+	size_t cap_texts;
+};
+
+void batch_view_init(struct batch_view *v);
+void batch_view_release(struct batch_view *v);
+int batch_view_open(struct batch_view *v, const void *payload, size_t len,
+		    struct err *e);
+
+#endif
