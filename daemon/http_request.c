@@ -18,10 +18,7 @@
 
 enum {
 	HTTP_ANSWER_MAX = 256 * 1024 * 1024,
-	HTTP_ARENA_MAX = 16 * 1024,
-	/* of a refused body that is still read, so that a client that only
-	 * reads the answer after sending everything sees it */
-	HTTP_DROP_MAX = 1024 * 1024
+	HTTP_ARENA_MAX = 16 * 1024
 };
 
 static int hex_digit(char c)
@@ -43,7 +40,7 @@ int http_decode_percent(const char *text, size_t len, char *out, size_t size)
 		char c = text[i];
 
 		if (c == '%') {
-			int hi = i + 2 < len + 0 ? hex_digit(text[i + 1]) : -1;
+			int hi = i + 2 < len ? hex_digit(text[i + 1]) : -1;
 			int lo = hi >= 0 ? hex_digit(text[i + 2]) : -1;
 
 			if (hi < 0 || lo < 0)
@@ -193,11 +190,9 @@ static void admit(struct http_request *r, const char *url, const char *method,
 		r->retry_after_s = 5;
 		return;
 	}
-	status = s->o.authorize ? s->o.authorize(s->o.app,
-						 http_header(r, "Authorization"),
-						 r->route->scope, r->params[0],
-						 &r->token_name)
-				: 0;
+	status = s->o.authorize
+			 ? s->o.authorize(r, http_header(r, "Authorization"))
+			 : 0;
 	if (status) {
 		http_error(r, status,
 			   status == 401 ? "unauthorized" : "forbidden",
@@ -313,6 +308,14 @@ static enum MHD_Result run(struct http_request *r)
 	return give_answer(r);
 }
 
+/* A refused body that is long: the answer goes out before it is read. */
+static bool is_long_body(const struct http_request *r)
+{
+	const char *length = http_header(r, "Content-Length");
+
+	return length && strlen(length) > 6; /* a million bytes or more */
+}
+
 static enum MHD_Result take_body(struct http_request *r, const char *data,
 				 size_t *size)
 {
@@ -321,8 +324,7 @@ static enum MHD_Result take_body(struct http_request *r, const char *data,
 	*size = 0;
 	if (!r->status && !r->drop && r->route->feed)
 		r->route->feed(r, data, n);
-	else if ((r->priv->n_dropped += n) >
-		 (r->status ? HTTP_DROP_MAX : r->priv->server->o.max_body))
+	else if ((r->priv->n_dropped += n) > r->priv->server->o.max_body)
 		return MHD_NO;
 	return MHD_YES;
 }
@@ -341,6 +343,8 @@ enum MHD_Result http_handle(void *arg, struct MHD_Connection *c,
 		*state = r;
 		http_connection_deadline(c, l->server->o.request_timeout_us);
 		admit(r, url, method, l);
+		if (r->status && is_long_body(r))
+			return give_answer(r);
 		return MHD_YES;
 	}
 	switch (atomic_load(&r->priv->phase)) {

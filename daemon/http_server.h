@@ -31,7 +31,12 @@ enum http_thread {
 	HTTP_ADMIN   /* may wait for long */
 };
 
-enum { HTTP_PARAMS = 3, HTTP_PARAM_MAX = 512, HTTP_QUERY_MAX = 16 };
+enum {
+	HTTP_PARAMS = 3,
+	HTTP_PARAM_MAX = 512,
+	HTTP_QUERY_MAX = 16,
+	HTTP_NAME_MAX = 64
+};
 
 struct http_request; /* below */
 
@@ -60,7 +65,7 @@ struct http_request {
 	char params[HTTP_PARAMS][HTTP_PARAM_MAX]; /* decoded, NUL-terminated */
 	struct http_query_item query[HTTP_QUERY_MAX];
 	unsigned n_query;
-	const char *token_name; /* who it is; NULL without tokens */
+	char token_name[HTTP_NAME_MAX]; /* who it is; "" without tokens */
 
 	/* the answer */
 	int status; /* 0: none yet */
@@ -85,13 +90,10 @@ struct http_options {
 	void *app;
 
 	/*
-	 * 0 and the token's name (or NULL), or an HTTP status: 401, 403.
-	 * ${authorization} may be NULL; ${model} is the route's first
-	 * parameter or "".
+	 * 0 and r->token_name, or an HTTP status: 401, 403.
+	 * ${authorization} may be NULL.
 	 */
-	int (*authorize)(void *app, const char *authorization,
-			 enum http_scope scope, const char *model,
-			 const char **name);
+	int (*authorize)(struct http_request *r, const char *authorization);
 
 	/* After each answer; code 0 when it was closed without one. */
 	void (*count)(void *app, const struct http_route *route, int code);
