@@ -20,6 +20,7 @@
 		".popsection\n")
 
 MIGRATION(0001, "0001_core.sql");
+MIGRATION(0002, "0002_alerts.sql");
 
 #define ROW(v, number, title)                                                 \
 	{                                                                     \
@@ -31,6 +32,7 @@ MIGRATION(0001, "0001_core.sql");
 
 const struct migration migrations[] = {
 	ROW(1, 0001, "core"),
+	ROW(2, 0002, "alerts"),
 };
 
 const size_t n_migrations = sizeof(migrations) / sizeof(migrations[0]);
