@@ -24,6 +24,10 @@ struct json_out {
 	bool after_key;
 };
 
+/* libjansson.so has functions of these names, and would call ours. */
+#define json_string json_out_string
+#define json_null json_out_null
+
 void json_out_init(struct json_out *w, struct buf *buf);
 void json_object_begin(struct json_out *w);
 void json_object_end(struct json_out *w);
