@@ -55,8 +55,6 @@ CREATE TABLE driftd.source_position (
 	seq              bigint NOT NULL, -- of that frame
 	chain            bigint NOT NULL, -- running hash up to it
 	n_events         bigint NOT NULL, -- in all frames up to it
-	n_events_start   bigint NOT NULL DEFAULT 0, -- of them, in frames before this
-	                                  -- identity of the journal (source_cut)
 	applied          bigint NOT NULL,
 	duplicate        bigint NOT NULL,
 	late             bigint NOT NULL,
@@ -67,18 +65,6 @@ CREATE TABLE driftd.source_position (
 	max_event_time   timestamptz,
 	last_received_at timestamptz,     -- database clock of the last flush with events
 	caught_up_to     timestamptz NOT NULL, -- database clock: all received before is applied
-	PRIMARY KEY (model_id, source_id)
-);
-
--- Where a journal stood when it gave up its identity (source_id) because the
--- database was ahead of it: frames up to here were applied under that one.
-CREATE TABLE driftd.source_cut (
-	model_id         bigint NOT NULL,
-	source_id        bigint NOT NULL,
-	position         bigint NOT NULL,
-	seq              bigint NOT NULL,
-	chain            bigint NOT NULL,
-	n_events         bigint NOT NULL,
 	PRIMARY KEY (model_id, source_id)
 );
 
