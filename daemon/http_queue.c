@@ -36,6 +36,16 @@ static struct http_request *take(struct http_queue *q)
 	return r;
 }
 
+static bool is_over(struct http_queue *q)
+{
+	bool over;
+
+	pthread_mutex_lock(&q->lock);
+	over = q->stopping && !q->n;
+	pthread_mutex_unlock(&q->lock);
+	return over;
+}
+
 static void *queue_thread(void *arg)
 {
 	struct http_queue *q = arg;
@@ -47,13 +57,9 @@ static void *queue_thread(void *arg)
 		if (r) {
 			r->route->run(r);
 			http_resume(r);
-			continue;
-		}
-		pthread_mutex_lock(&q->lock);
-		bool stop = q->stopping && !q->n;
-		pthread_mutex_unlock(&q->lock);
-		if (stop)
+		} else if (is_over(q)) {
 			return NULL;
+		}
 		if (s->o.tick)
 			s->o.tick(s->o.app, q->kind);
 	}

@@ -98,8 +98,8 @@ struct http_options {
 	/* After each answer; code 0 when it was closed without one. */
 	void (*count)(void *app, const struct http_route *route, int code);
 
-	/* Once on each of the two threads, before its first request, and
-	 * every second without one. */
+	/* On each of the two threads, after every request and every second
+	 * without one. */
 	void (*tick)(void *app, enum http_thread thread);
 };
 

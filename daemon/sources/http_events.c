@@ -29,7 +29,7 @@
 #include <string.h>
 
 enum {
-	UPLOAD_KEEP_BYTES = 1024 * 1024, /* of a batch, between bodies */
+	UPLOAD_KEEP_BYTES = 512 * 1024, /* of a batch or frame, between bodies */
 	UPLOAD_KEY_MAX = 255,
 	UPLOAD_JSON_DEPTH = 64
 };
@@ -39,7 +39,7 @@ struct upload {
 	struct ingest *ingest;
 	struct batch batch;
 	struct buf frame;
-	size_t frame_taken; /* from the app's budget */
+	size_t frame_taken; /* of frame.cap, from the app's budget */
 	struct batch_schema_column *schema;
 	size_t cap_schema;
 	struct upload *next; /* free list */
@@ -124,11 +124,11 @@ static void upload_give(struct app *a, struct upload *up)
 {
 	struct uploads *u = a->uploads;
 
-	if (up->frame.cap > UPLOAD_KEEP_BYTES)
+	if (up->frame.cap > UPLOAD_KEEP_BYTES) {
 		buf_release(&up->frame);
-	if (up->frame_taken)
 		budget_give(&a->ingest, up->frame_taken);
-	up->frame_taken = 0;
+		up->frame_taken = 0;
+	}
 	pthread_mutex_lock(&u->lock);
 	up->next = u->free;
 	u->free = up;
@@ -396,17 +396,19 @@ static int encode_frame(struct http_request *r)
 		.revise_horizon_us = s->model->revise_horizon_us,
 		.max_categories = (uint32_t)s->model->max_categories,
 		.n_rejected = (uint32_t)rep->n_rejected};
-	size_t before = up->frame.cap;
 
 	memcpy(meta.body_hash, s->body_hash, HASH128_SIZE);
 	buf_clear(&up->frame);
 	batch_encode(&up->batch, &meta, &up->frame);
 	if (up->frame.failed)
 		return -1;
-	if (up->frame.cap > before &&
-	    !budget_take(&a->ingest, up->frame.cap - before))
-		return -1;
-	up->frame_taken = up->frame.cap > before ? up->frame.cap - before : 0;
+	if (up->frame.cap > up->frame_taken) {
+		size_t more = up->frame.cap - up->frame_taken;
+
+		if (!budget_take(&a->ingest, more))
+			return -1;
+		up->frame_taken += more;
+	}
 	return 0;
 }
 

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/*
+ * assets - the built-in page and the OpenAPI document, placed in the binary by
+ * the assembler: paths are relative to the root, where the build runs.
+ */
+
+#include "daemon/api/assets.h"
+
+#include "base/attr.h"
+#include "daemon/api/api.h"
+
+#include <string.h>
+
+#define ASSET(symbol, file)                                                 \
+	__asm__(".section .rodata\n"                                        \
+		".global " #symbol "\n"                                     \
+		".global " #symbol "_end\n" #symbol ":\n"                   \
+		".incbin \"" file "\"\n" #symbol "_end:\n"                  \
+		".byte 0\n"                                                 \
+		".previous\n");                                             \
+	extern const char symbol[], symbol##_end[]
+
+ASSET(asset_index, "dashboards/web/index.html");
+ASSET(asset_script, "dashboards/web/driftd.js");
+ASSET(asset_style, "dashboards/web/driftd.css");
+ASSET(asset_openapi, "dashboards/web/openapi.json");
+
+static const struct asset assets[] = {
+	{"/", "text/html; charset=utf-8", asset_index, asset_index_end},
+	{"/assets/driftd.js", "text/javascript; charset=utf-8", asset_script,
+	 asset_script_end},
+	{"/assets/driftd.css", "text/css; charset=utf-8", asset_style,
+	 asset_style_end},
+	{"/openapi.json", "application/json", asset_openapi,
+	 asset_openapi_end},
+};
+
+const struct asset *asset_find(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_LEN(assets); i++)
+		if (!strcmp(assets[i].path, path))
+			return &assets[i];
+	return NULL;
+}
+
+void api_asset(struct http_request *r)
+{
+	const struct asset *a;
+	struct buf path;
+
+	buf_init(&path, 1024);
+	buf_add_str(&path, r->params[0][0] ? "/assets/" : "");
+	buf_add_str(&path, r->params[0][0] ? r->params[0] : r->route->pattern);
+	a = asset_find(buf_str(&path));
+	buf_release(&path);
+	if (!a) {
+		http_error(r, 404, "not_found", "no such file");
+		return;
+	}
+	buf_add(&r->body, a->data, (size_t)(a->end - a->data));
+	http_answer(r, 200, a->content_type);
+}
