@@ -21,6 +21,15 @@ struct err;
  * they let it go.
  */
 
+/* Names of the enums below, NULL-terminated. */
+extern const char *const config_receiver_types[];
+extern const char *const config_action_names[];
+extern const char *const config_task_names[];
+extern const char *const config_dedupe_names[];
+
+/* Bytes appended to the journal and not yet written, at most. */
+#define CONFIG_JOURNAL_PENDING_MAX (UINT64_C(64) << 20)
+
 struct config_server {
 	char *listen;          /* "127.0.0.1:8717" or "[::1]:8717" */
 	char *metrics_listen;  /* NULL: none */
@@ -64,6 +73,7 @@ struct config_receiver {
 	char *name;
 	int type; /* by its index in `config_receiver_types`: webhook */
 	char *url;         /* or read from url_file */
+	bool url_is_secret; /* it was: not to be shown beyond its host */
 	char *secret;      /* whsec_…; or read from secret_file */
 	bool allow_private;
 	int64_t timeout_us;
@@ -96,6 +106,7 @@ struct config_column {
 	enum column_kind kind;
 	enum column_role role;
 	double importance; /* NaN: not given */
+	char *class_name;  /* multiclass scores: the class; else NULL */
 	struct thresholds *thresholds; /* owned; detector_list's length */
 };
 
@@ -110,7 +121,7 @@ struct config_model {
 	char *id;         /* column names; NULL: none */
 	char *timestamp;
 	char *prediction;
-	char *score;      /* binary, regression */
+	char *score;      /* binary, regression; NULL with scores by class */
 	char *label;
 	char *label_time;
 	char *positive;
@@ -136,7 +147,10 @@ struct config_model {
 	int64_t resolution;
 	int64_t max_categories;
 	uint64_t detectors; /* bit per detector_index */
+	struct thresholds *thresholds; /* of the model; the columns' own hold
+					  them already */
 	bool labels;
+	double label_sample; /* share of ids whose predictions are kept */
 	int dedupe;         /* batch, id, none */
 	char *baseline;     /* version pinned; NULL: the active one */
 	char *file;         /* where it was defined */
@@ -177,6 +191,9 @@ void config_unref(struct config *c);
 const struct config_model *config_find_model(const struct config *c,
 					     const char *name,
 					     const char *version);
+
+/* Whether an entry has that name, of any version. */
+bool config_has_model(const struct config *c, const char *name);
 
 /* The whole configuration as YAML that loads again unchanged; secrets as
  * "<secret>" unless ${with_secrets}. */
