@@ -39,8 +39,8 @@ struct ingest_report {
 	uint64_t n_rejected; /* records that could not be read */
 	struct ingest_reason reasons[INGEST_REASONS]; /* the first ones */
 	uint32_t n_reasons;
-	uint64_t n_invalid;   /* values */
-	uint64_t n_unknown;   /* values of columns the model does not have */
+	uint64_t n_invalid; /* values */
+	uint64_t n_unknown; /* values of columns the model does not have */
 	struct {
 		char name[128];
 		uint64_t count;
@@ -58,9 +58,11 @@ struct ingest_limits {
 enum ingest_format { INGEST_JSON, INGEST_CSV };
 
 /*
- * By Content-Type (NULL: by sniffing): application/json,
- * application/x-ndjson, application/jsonlines, text/csv, with parameters.
+ * By Content-Type: application/json, application/x-ndjson,
+ * application/jsonlines, text/csv and their other spellings, with parameters.
  * JSON covers arrays and NDJSON: which of them shows in the first byte.
+ * ${*known} is false, and *out untouched, where it says nothing (NULL,
+ * application/octet-stream, text/plain, …): then the first byte decides.
  * ERR_UNSUPPORTED.
  */
 int ingest_format_parse(const char *content_type, enum ingest_format *out,
@@ -73,8 +75,10 @@ void ingest_free(struct ingest *in);
 
 /*
  * Begin a body for ${model} into ${batch} (already reset to the model's
- * columns, in their order).  ${now_us} stamps events without a time and, with
- * model->max_future_us, rejects those too far ahead.  ${content_type} may be
+ * columns, in their order; between pieces it may be emptied again).  ${now_us}
+ * stamps events without a time and, with model->max_future_us, rejects those
+ * too far ahead; TIMESTAMP_MIN: there is no clock, no event is too far ahead,
+ * and those without a time get just that.  ${content_type} may be
  * NULL.  The body's hash is computed when ${want_hash}.
  */
 int ingest_begin(struct ingest *in, const struct config_model *model,
@@ -86,16 +90,21 @@ int ingest_begin(struct ingest *in, const struct config_model *model,
  * The next piece.  -1 when the body cannot be read on: ERR_INVALID (with
  * place), ERR_LIMIT (too large, or memory: e->code ERR_TEMP), ERR_UNSUPPORTED.
  */
-int ingest_feed(struct ingest *in, const char *data, size_t len,
-		struct err *e);
+int ingest_feed(struct ingest *in, const char *data, size_t len, struct err *e);
 
 /* The body is whole. */
 int ingest_end(struct ingest *in, struct err *e);
 
+/* Any record had the model's column ${column}, so far. */
+bool ingest_has_seen(const struct ingest *in, uint32_t column);
+
 const struct ingest_report *ingest_get_report(const struct ingest *in);
 void ingest_get_hash(const struct ingest *in, uint8_t out[HASH128_SIZE]);
 
-/* Bytes of memory it holds for itself between bodies and at most. */
+/*
+ * Bytes of memory it holds for itself now: at most about 2 * max_record and
+ * 2 MiB, between bodies some 200 KiB.
+ */
 size_t ingest_memory(const struct ingest *in);
 
 /* A decoder of one format, behind ingest.c: pieces of decoded bytes. */
@@ -106,7 +115,8 @@ struct ingest_decoder {
 	int (*feed)(void *state, struct ingest *in, const char *data,
 		    size_t len, struct err *e);
 	int (*end)(void *state, struct ingest *in, struct err *e);
-	void (*release)(void *state);
+	void (*release)(void *state);	     /* also of one that never began */
+	size_t (*memory)(const void *state); /* bytes held */
 };
 
 #endif
