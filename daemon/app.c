@@ -33,6 +33,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	APP_UPLOADS_MAX = 128,
@@ -42,6 +43,7 @@ enum {
 };
 
 #define APP_DRAIN_REQUESTS_US (2 * CLOCK_SECOND_US)
+#define APP_DRAIN_QUIET_US (CLOCK_SECOND_US / 10)
 #define APP_DRAIN_FLUSH_US (5 * CLOCK_SECOND_US)
 #define APP_TICK_NS 250000000L
 
@@ -136,7 +138,7 @@ static int start_journal(struct app *a, struct err *e)
 		.max_bytes = j->max_bytes,
 		.segment_bytes = j->segment_bytes,
 		.retain_us = j->retain_us,
-		.max_pending_bytes = CONFIG_JOURNAL_PENDING_BYTES};
+		.max_pending_bytes = CONFIG_JOURNAL_PENDING_MAX};
 	struct journal_recovery rec;
 
 	a->journal = journal_open(&o, &rec, e);
@@ -305,15 +307,26 @@ fail:
 
 /* --- stop --- */
 
-static void wait_for_requests(struct app *a)
+/*
+ * Until nothing has been suspended for a while: a request that passed the
+ * check for draining just before it was set may still suspend.  False when
+ * something is stuck.
+ */
+static bool wait_for_requests(struct app *a)
 {
-	int64_t until = clock_monotonic_us() + APP_DRAIN_REQUESTS_US;
+	int64_t now = clock_monotonic_us(), quiet_since = now;
+	int64_t until = now + APP_DRAIN_REQUESTS_US;
 
-	while (http_server_waiting(a->http) && clock_monotonic_us() < until)
+	while (now < until && now - quiet_since < APP_DRAIN_QUIET_US) {
+		if (http_server_waiting(a->http))
+			quiet_since = now;
 		clock_sleep_us(10000);
+		now = clock_monotonic_us();
+	}
+	return now - quiet_since >= APP_DRAIN_QUIET_US;
 }
 
-static void stop(struct app *a)
+static void stop(struct app *a, int code)
 {
 	atomic_store(&a->draining, true);
 	http_server_drain(a->http);
@@ -326,10 +339,12 @@ static void stop(struct app *a)
 	pthread_join(a->notifier_thread, NULL);
 	pg_interrupt(a->query_pg);
 	pg_interrupt(a->admin_pg);
-	/* the journal answers what still waits, so nothing is suspended when
-	 * the server stops */
-	journal_close(a->journal);
-	a->journal = NULL;
+	if (!wait_for_requests(a)) {
+		/* the library aborts when a suspended connection is stopped;
+		 * whoever waits got no answer, so nothing is promised */
+		log_warn("main", "requests are stuck: leaving them");
+		_exit(code);
+	}
 	http_server_stop(a->http);
 }
 
@@ -425,7 +440,7 @@ int app_run(const char *config_path)
 	log_info("main", "driftd " DRIFTD_VERSION " listens on %s",
 		 a.config->server.listen);
 	code = main_loop(&a, &signals);
-	stop(&a);
+	stop(&a, code);
 	release(&a);
 	log_info("main", "stopped");
 	return code;

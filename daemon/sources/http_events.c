@@ -479,6 +479,11 @@ void http_events_run(struct http_request *r)
 			break;
 		}
 	}
+	if (atomic_load(&a->draining)) {
+		http_error(r, 503, "draining", "the daemon is stopping");
+		r->retry_after_s = 5;
+		return;
+	}
 	if (encode_frame(r)) {
 		refuse_memory(r);
 		return;
