@@ -46,6 +46,7 @@ struct detector {
 	bool decides;        /* whether it can make a column `drifted` */
 	bool by_default;     /* runs when `detectors:` is not given */
 	bool always;         /* runs whatever `detectors:` says (shares) */
+	bool over_rows;      /* rests on all rows, not on the valid values */
 	struct thresholds thresholds; /* used when nothing else is given */
 
 	/* Fill ${out}.  Counts of any size, empty sides and bins included. */

@@ -34,6 +34,7 @@ struct pair {
 	enum column_kind kind;
 	bool is_exact;
 	bool truncated; /* categories were dropped on either side */
+	bool ref_truncated; /* … in the reference: `__other__` is not new */
 
 	uint32_t n_cells;
 	const double *edges;  /* numeric: n_cells - 1, borrowed */

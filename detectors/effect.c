@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* effect - findings and the bounds of chance; see the header. */
+#include "detectors/effect.h"
+
+#include "detectors/detector.h"
+#include "detectors/pair.h"
+#include "detectors/special.h"
+
+#include <math.h>
+
+uint64_t effect_rows(const struct pair_side *s)
+{
+	return s->n + s->n_missing + s->n_invalid;
+}
+
+void effect_init(const struct pair *p, struct finding *out)
+{
+	bool has_values = p->ref.n > 0 && p->cur.n > 0 && p->n_cells > 0;
+
+	*out = (struct finding){
+		.status = has_values ? FINDING_OK : FINDING_EMPTY,
+		.value = NAN,
+		.lower = NAN,
+		.upper = NAN,
+		.p_value = NAN,
+		.n_ref = p->ref.n,
+		.n_cur = p->cur.n,
+	};
+}
+
+void effect_set(struct finding *out, double value)
+{
+	out->value = value;
+	out->lower = value;
+	out->upper = value;
+}
+
+double effect_psi_quantile(const struct pair *p, double alpha)
+{
+	uint32_t i, n_used = 0;
+
+	for (i = 0; i < p->n_bins; i++)
+		n_used += p->ref.bin[i] > 0 || p->cur.bin[i] > 0;
+	if (n_used < 2)
+		return 0.0;
+	return special_chisq_q_inv(alpha, n_used - 1) *
+	       (1.0 / (double)p->ref.n + 1.0 / (double)p->cur.n);
+}
+
+double effect_share_noise(uint64_t x_ref, uint64_t n_ref, uint64_t x_cur,
+			  uint64_t n_cur, double alpha)
+{
+	double n = (double)n_ref, m = (double)n_cur;
+	double pooled = ((double)x_ref + (double)x_cur) / (n + m);
+
+	return special_normal_q_inv(alpha) *
+	       sqrt(pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m));
+}
+
+double effect_share_rise(uint64_t x_ref, uint64_t n_ref, uint64_t x_cur,
+			 uint64_t n_cur, double alpha)
+{
+	double rise;
+
+	if (n_ref == 0 || n_cur == 0)
+		return 0.0;
+	rise = (double)x_cur / (double)n_cur - (double)x_ref / (double)n_ref;
+	if (rise <= effect_share_noise(x_ref, n_ref, x_cur, n_cur, alpha))
+		return 0.0;
+	return rise > 0.0 ? rise : 0.0;
+}

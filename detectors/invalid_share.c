@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * invalid_share - the share of all rows whose value is no value of the column's type (text, NaN or an
+ * infinity in a numeric column, an object in a categorical one).
+ * The effect is its rise over the reference's share.
+ */
+#include "detectors/detector.h"
+#include "detectors/effect.h"
+#include "detectors/pair.h"
+#include "detectors/registry.h"
+
+#include <math.h>
+
+static void invalid_share_run(const struct pair *p, struct finding *out)
+{
+	effect_init(p, out);
+	out->n_ref = effect_rows(&p->ref);
+	out->n_cur = effect_rows(&p->cur);
+	if (out->n_cur == 0) {
+		out->status = FINDING_EMPTY;
+		return;
+	}
+	out->status = FINDING_OK;
+	effect_set(out, (double)p->cur.n_invalid / (double)out->n_cur);
+}
+
+static double invalid_share_bound(const struct pair *p,
+				  const struct finding *f, double alpha)
+{
+	return effect_share_rise(p->ref.n_invalid, f->n_ref, p->cur.n_invalid,
+				 f->n_cur, alpha);
+}
+
+const struct detector detector_invalid_share = {
+	.name = "invalid_share",
+	.metric = "invalid_share",
+	.summary = "share of rows whose value is invalid",
+	.kinds = DETECTOR_KINDS_ALL,
+	.decides = true,
+	.by_default = true,
+	.always = true,
+	.over_rows = true,
+	.thresholds = {.warning = NAN, .error = 0.05, .critical = NAN},
+	.run = invalid_share_run,
+	.bound = invalid_share_bound,
+};

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * js - Jensen-Shannon distance over the decile bins or the categories: the
+ * square root of the divergence to base 2, in [0, 1]:
+ *
+ *	JS^2 = 1/2 sum p log2(2p/(p+q)) + 1/2 sum q log2(2q/(p+q))
+ *
+ * with 0 log 0 = 0 and no zero replaced.  Near equality JS^2 is PSI / (8 ln
+ * 2), which gives the bound of chance from PSI's null quantile.
+ */
+#include "detectors/detector.h"
+#include "detectors/effect.h"
+#include "detectors/pair.h"
+#include "detectors/registry.h"
+
+#include <math.h>
+
+static double term(double p, double mixed)
+{
+	return p > 0.0 ? p * log2(p / mixed) : 0.0;
+}
+
+static void js_run(const struct pair *p, struct finding *out)
+{
+	double sum = 0.0;
+	uint32_t i;
+
+	effect_init(p, out);
+	if (out->status != FINDING_OK)
+		return;
+	for (i = 0; i < p->n_bins; i++) {
+		double ref = (double)p->ref.bin[i] / (double)p->ref.n;
+		double cur = (double)p->cur.bin[i] / (double)p->cur.n;
+		double mixed = (ref + cur) / 2.0;
+
+		sum += (term(ref, mixed) + term(cur, mixed)) / 2.0;
+	}
+	/* rounding can take equal shares to either side of the ends */
+	sum = sum > 0.0 ? sum : 0.0;
+	effect_set(out, sqrt(sum < 1.0 ? sum : 1.0));
+}
+
+static double js_bound(const struct pair *p, const struct finding *f,
+		       double alpha)
+{
+	double noise = sqrt(effect_psi_quantile(p, alpha) / (8.0 * M_LN2));
+
+	return f->value > noise ? f->value : 0.0;
+}
+
+const struct detector detector_js = {
+	.name = "js",
+	.metric = "js",
+	.summary = "Jensen-Shannon distance over deciles or categories",
+	.kinds = DETECTOR_KINDS_ALL,
+	.decides = true,
+	.by_default = true,
+	.thresholds = {.warning = NAN, .error = 0.1, .critical = NAN},
+	.run = js_run,
+	.bound = js_bound,
+};

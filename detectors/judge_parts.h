@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef DRIFTD_DETECTORS_JUDGE_PARTS_H
+#define DRIFTD_DETECTORS_JUDGE_PARTS_H
+
+struct verdicts;
+
+/* judge_parts - what the files of the judge share; private to them. */
+
+#define JUDGE_MODEL_COLUMN "__model__"
+
+/*
+ * Benjamini-Hochberg over the columns of each metric, of the verdicts that
+ * rest on enough data: p_adjusted = min over p' >= p of p' n / rank(p').
+ */
+void judge_adjust(struct verdicts *v);
+
+#endif

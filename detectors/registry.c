@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* registry - the list of detectors, in the order of results. */
+#include "detectors/registry.h"
+
+#include "base/attr.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const struct detector *const detectors[] = {
+	&detector_psi,
+	&detector_ks,
+	&detector_js,
+	&detector_chi2,
+	&detector_linf,
+	&detector_missing_share,
+	&detector_invalid_share,
+	&detector_new_category_share,
+	&detector_out_of_range_share,
+};
+
+static_assert(ARRAY_LEN(detectors) <= DETECTORS_MAX,
+	      "sets of detectors are bits of an uint64_t");
+
+const struct detector *const *detector_list(size_t *n)
+{
+	*n = ARRAY_LEN(detectors);
+	return detectors;
+}
+
+const struct detector *detector_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(detectors); i++) {
+		if (strcmp(detectors[i]->name, name) == 0 ||
+		    strcmp(detectors[i]->metric, name) == 0)
+			return detectors[i];
+	}
+	return NULL;
+}
+
+size_t detector_index(const struct detector *d)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(detectors); i++) {
+		if (detectors[i] == d)
+			return i;
+	}
+	assert(!"every detector is listed");
+	return 0;
+}
