@@ -99,10 +99,12 @@ static void on_commit(void *arg, int64_t model_id,
 	evaluator_wake(a->evaluator);
 }
 
-static void on_final(void *arg)
+static void on_final(void *arg, int64_t model_id, int64_t window_end_us)
 {
 	struct app *a = arg;
 
+	(void)model_id;
+	(void)window_end_us;
 	notifier_wake(a->notifier);
 }
 
