@@ -13,7 +13,7 @@ struct err;
 /*
  * http_client - the door to libcurl: one request at a time on a kept
  * connection.  http and https only, no redirects, no proxy, certificate and
- * host verified, answers cut at `max_answer` bytes.
+ * host verified, answers of at most `max_answer` bytes (ERR_LIMIT beyond).
  */
 
 struct http_call {
@@ -24,6 +24,7 @@ struct http_call {
 	size_t body_len;
 	int64_t timeout_us;         /* of all of it */
 	size_t max_answer;
+	bool cut_answer;            /* a longer one is cut there: no error */
 	/*
 	 * Receivers: refuse link-local and metadata addresses always, and
 	 * loopback and private ones unless `allow_private`; checked on the
@@ -42,6 +43,10 @@ struct http_answer {
 struct http_client;
 struct http_client *http_client_new(void);
 void http_client_free(struct http_client *h);
+
+/* From any thread: end the call under way and refuse every later one, with
+ * ERR_UNAVAILABLE. */
+void http_client_abort(struct http_client *h);
 
 /* 0 for any answer at all; ERR_UNAVAILABLE, ERR_TEMP (timeout), ERR_INVALID
  * (bad URL), ERR_LIMIT, ERR_CONFLICT (address refused). */
