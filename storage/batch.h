@@ -7,6 +7,7 @@
 #include "base/window.h"
 #include "detectors/column.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct batch_column {
 	struct dict *dict; /* building only: owned, texts by arrival */
 	uint32_t cap_texts;
 	uint32_t memo; /* building only: code of the last row, a guess */
+	size_t dict_bytes; /* building only: counted for the dictionary */
 };
 
 /*
@@ -51,7 +53,10 @@ struct batch {
 	uint32_t cap_rows;            /* private */
 	struct budget *budget;        /* shared, counted */
 	size_t taken;                 /* from the budget */
-	bool out_of_memory;           /* the budget was refused */
+	bool out_of_memory;           /* the budget was refused; until reset */
+	uint32_t filled_rows;         /* private: rows set to missing so far */
+	bool row_open;                /* private */
+	struct buf key;               /* private: scratch */
 };
 
 struct batch_schema_column {
@@ -60,10 +65,14 @@ struct batch_schema_column {
 	enum column_role role;
 };
 
+/* ${budget} may be NULL: not bounded. */
 void batch_init(struct batch *b, struct budget *budget);
 void batch_release(struct batch *b);
 
-/* Empty it and give it this schema; memory beyond ${keep} bytes is freed. */
+/*
+ * Empty it and give it this schema.  The memory is kept for a schema of the
+ * same kinds, unless it is more than ${keep} bytes.  -1: the budget is used up.
+ */
 int batch_reset(struct batch *b, const struct batch_schema_column *columns,
 		uint32_t n_columns, size_t keep);
 
@@ -71,10 +80,18 @@ int batch_reset(struct batch *b, const struct batch_schema_column *columns,
 int batch_row_begin(struct batch *b);
 void batch_set_number(struct batch *b, uint32_t column, double v);
 
-/* -1 when the budget is used up (the row must then be abandoned). */
+/*
+ * -1 when the budget is used up (the row must then be abandoned).  The same
+ * text as a number and as a text are two categories here.
+ */
 int batch_set_text(struct batch *b, uint32_t column, const char *text,
 		   size_t len, bool is_number);
 void batch_set_invalid(struct batch *b, uint32_t column);
+
+/*
+ * -1, and no row: the budget is used up, or the time is outside
+ * [TIMESTAMP_MIN, TIMESTAMP_MAX].
+ */
 int batch_row_commit(struct batch *b, int64_t event_time_us, const char *id,
 		     size_t id_len);
 /* Abandoning needs no call: begin again. */
@@ -95,7 +112,8 @@ struct batch_meta {
 };
 
 /*
- * Versioned, 8-byte aligned, zero-copy readable.  buf->failed on overflow.
+ * Versioned, 8-byte aligned, zero-copy readable.  ${out} is empty before;
+ * out->failed on overflow.
  */
 void batch_encode(const struct batch *b, const struct batch_meta *meta,
 		  struct buf *out);

@@ -14,19 +14,21 @@ struct err;
  * preallocated, append-only segment files.  What was reported durable is there
  * after kill -9 and after power loss.
  *
- * On disk: `source` (the journal's random identity and salt), `epoch` (raised
- * at each open), `lock` (flock: one process a journal), segments
+ * On disk: `source` (the journal's random identity), `epoch` (raised at each
+ * open), `lock` (flock: one process a journal), segments
  * `<first position in hex, 16 digits>.seg`, and `quarantine/`.  A position is a
- * byte offset in the endless log; a segment starts with a header and a state
- * table: for every model seen so far {seq, chain, n_events}, so that deleting
- * old segments forgets nothing.
+ * byte offset in the endless log; a segment starts with a header (kept twice:
+ * identity, a random salt of its own) and a state table: for every model seen
+ * so far {seq, chain, n_events}, so that deleting old segments forgets
+ * nothing.  A segment begins where the last frame of the one before ended; a
+ * frame never spans two, one that is larger has a segment to itself.
  *
- * A frame: header {magic, version, length, position, salt, model_id, seq,
- * chain_before, n_events_before, n_events, n_rejected, payload CRC32C, header
- * CRC32C}, payload, padding to 8 bytes.  seq counts a model's frames from 1;
- * chain_after = hash64(chain_before, payload CRC, seq, n_events) is the
- * running hash of a model's frames.  Position and salt in the header make
- * stale, moved, copied and foreign frames invalid.
+ * A frame: header {magic, version, position, salt, durable_before, model_id,
+ * seq, chain_before, n_events_before, n_events, n_rejected, length, payload
+ * CRC32C, header CRC32C}, payload, padding to 8 bytes.  seq counts a model's
+ * frames from 1; chain_after = hash64(chain_before, payload CRC, seq,
+ * n_events) is the running hash of a model's frames.  Position and salt in
+ * the header make stale, moved, copied and foreign frames invalid.
  *
  * Invariants
  *	(1) done() with success is called only after the bytes of the frame
@@ -35,8 +37,12 @@ struct err;
  *	(2) a reader never sees a byte beyond the last successful fdatasync.
  *	(3) after a failed write or fdatasync nothing is written again: the
  *	    journal is broken, waiters are told so, and a new process recovers.
+ *	    A full disk is no such failure: what had not been acknowledged is
+ *	    cut off again, its entries fail, later ones may succeed.
  *	(4) a torn tail is cut; a corrupt frame before a good one is copied to
  *	    quarantine/ and skipped; both are counted.
+ *	(5) where recovery cannot tell a model's last seq, because frames that
+ *	    had been durable are gone, the journal takes a new identity.
  */
 
 enum journal_sync { JOURNAL_SYNC_ALWAYS, JOURNAL_SYNC_INTERVAL };
@@ -46,7 +52,7 @@ struct journal_options {
 	enum journal_sync sync;
 	int64_t sync_interval_us; /* SYNC_INTERVAL: between fdatasyncs */
 	uint64_t max_bytes;       /* of all segments; beyond it ERR_LIMIT */
-	uint64_t segment_bytes;   /* size of a segment file */
+	uint64_t segment_bytes;   /* of a file; at most max_bytes / 4 is used */
 	int64_t retain_us;        /* keep applied segments this long */
 	size_t max_pending_bytes; /* appended and not yet written */
 };
@@ -54,10 +60,11 @@ struct journal_options {
 /* What opening found. */
 struct journal_recovery {
 	uint64_t n_segments;
-	uint64_t n_frames;
+	uint64_t n_frames;        /* good, in the segments that were scanned */
 	uint64_t torn_bytes;      /* cut from the tail */
 	uint64_t n_corrupt_runs;  /* bad stretches before a good frame */
 	uint64_t corrupt_bytes;
+	bool new_identity;        /* invariant 5, or `source` was not there */
 };
 
 struct journal; /* opaque */
@@ -78,8 +85,9 @@ int64_t journal_source_id(const struct journal *j);
 uint64_t journal_epoch(const struct journal *j);
 
 /*
- * Give up this identity: a new random source id and epoch 1 for frames from
- * now on (after the database was found ahead of this journal).
+ * Give up this identity: a new random source id, epoch 1, and seq from 1 for
+ * frames from now on (after the database was found ahead of this journal).
+ * Frames of the old one stay readable: struct journal_frame names its source.
  */
 int journal_renew_source(struct journal *j, struct err *e);
 
@@ -122,7 +130,8 @@ bool journal_is_broken(const struct journal *j);
 
 /*
  * Wait until journal_durable_end() > ${position}, until ${timeout_us} is over
- * or until journal_wake().  True when there is more.
+ * or until journal_wake() (one that came while nobody waited counts for the
+ * next wait).  True when there is more.
  */
 bool journal_wait(struct journal *j, uint64_t position, int64_t timeout_us);
 void journal_wake(struct journal *j);
@@ -143,7 +152,8 @@ void journal_model_state(const struct journal *j, int64_t model_id,
  */
 struct journal_frame {
 	uint64_t position; /* of the header */
-	uint64_t end;      /* of the next one */
+	uint64_t end;      /* where the next one begins */
+	int64_t source_id; /* the identity it was written under */
 	int64_t model_id;
 	uint64_t seq;
 	uint64_t chain_before, chain_after;
@@ -177,7 +187,7 @@ const void *journal_payload(struct journal_cursor *c,
 int journal_quarantine(struct journal *j, const struct journal_frame *frame,
 		       const char *reason, struct err *e);
 
-/* Corrupt stretches and payloads met since opening. */
+/* Corrupt stretches and payloads met since opening, recovery included. */
 uint64_t journal_corrupt_count(const struct journal *j);
 
 /*
