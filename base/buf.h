@@ -39,8 +39,7 @@ void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_char(struct buf *b, char c);
 void buf_add_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) ATTR_PRINTF(2, 3);
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
-	ATTR_PRINTF(2, 0);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) ATTR_PRINTF(2, 0);
 
 /* Little-endian fixed width and LEB128 varints (zig-zag for signed). */
 void buf_add_u8(struct buf *b, uint8_t v);

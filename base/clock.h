@@ -11,8 +11,8 @@
 
 #define CLOCK_SECOND_US INT64_C(1000000)
 #define CLOCK_MINUTE_US (60 * CLOCK_SECOND_US)
-#define CLOCK_HOUR_US (60 * CLOCK_MINUTE_US)
-#define CLOCK_DAY_US (24 * CLOCK_HOUR_US)
+#define CLOCK_HOUR_US	(60 * CLOCK_MINUTE_US)
+#define CLOCK_DAY_US	(24 * CLOCK_HOUR_US)
 
 int64_t clock_wall_us(void);
 

@@ -22,8 +22,8 @@ int encoding_parse(const char *text, enum encoding *out)
 		const char *name;
 		enum encoding encoding;
 	} names[] = {
-		{"", ENCODING_IDENTITY},   {"identity", ENCODING_IDENTITY},
-		{"gzip", ENCODING_GZIP},   {"x-gzip", ENCODING_GZIP},
+		{"", ENCODING_IDENTITY}, {"identity", ENCODING_IDENTITY},
+		{"gzip", ENCODING_GZIP}, {"x-gzip", ENCODING_GZIP},
 		{"zstd", ENCODING_ZSTD},
 	};
 

@@ -48,9 +48,9 @@ struct inflater *inflater_new(enum encoding encoding, uint64_t max_output)
 		made = inflateInit2(&z->gzip, GZIP_ONLY) == Z_OK;
 	} else if (encoding == ENCODING_ZSTD) {
 		z->zstd = ZSTD_createDCtx();
-		made = z->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(
-					  z->zstd, ZSTD_d_windowLogMax,
-					  ZSTD_WINDOW_LOG));
+		made = z->zstd &&
+		       !ZSTD_isError(ZSTD_DCtx_setParameter(
+			       z->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG));
 	}
 	if (!made) {
 		log_error("memory", "cannot allocate a decompressor");
@@ -192,8 +192,8 @@ int inflater_pull(struct inflater *z, struct inflate_step *s, struct err *e)
 int inflater_feed(struct inflater *z, const char *data, size_t len,
 		  inflater_sink *sink, void *arg, struct err *e)
 {
-	struct inflate_step s = {.in = data, .in_len = len,
-				 .out_size = RUN_BYTES};
+	struct inflate_step s = {
+		.in = data, .in_len = len, .out_size = RUN_BYTES};
 
 	if (len == 0)
 		return 0;

@@ -20,7 +20,7 @@ enum { RAW_BYTES = 65536, MAGIC_BYTES = 4 };
 
 struct input {
 	int fd;
-	char *name;		    /* owned, for errors */
+	char *name;		   /* owned, for errors */
 	struct inflater *inflater; /* owned */
 	struct inflate_step step;
 	bool is_full;  /* the last pull filled its output */

@@ -18,7 +18,7 @@ enum { FIRST_SLOTS = 16, FIRST_ENTRIES = 8, FIRST_BYTES = 128 };
 
 struct slot {
 	uint32_t index; /* DICT_NONE: free */
-	uint32_t tag;   /* upper half of the hash */
+	uint32_t tag;	/* upper half of the hash */
 };
 
 struct entry {
@@ -28,8 +28,8 @@ struct entry {
 };
 
 struct dict {
-	struct slot *slots; /* owned */
-	size_t n_slots;     /* a power of two */
+	struct slot *slots;    /* owned */
+	size_t n_slots;	       /* a power of two */
 	struct entry *entries; /* owned */
 	uint32_t n_entries, cap_entries;
 	char *text; /* owned */

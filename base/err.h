@@ -16,24 +16,24 @@
 
 enum err_code {
 	ERR_NONE,
-	ERR_INVALID,     /* the input is wrong: HTTP 400, exit 65 or 78 */
-	ERR_LIMIT,       /* a named bound was reached: HTTP 413, 429 or 503 */
-	ERR_NOT_FOUND,   /* the named object does not exist: HTTP 404 */
-	ERR_CONFLICT,    /* it exists with other content: HTTP 409 */
+	ERR_INVALID,	 /* the input is wrong: HTTP 400, exit 65 or 78 */
+	ERR_LIMIT,	 /* a named bound was reached: HTTP 413, 429 or 503 */
+	ERR_NOT_FOUND,	 /* the named object does not exist: HTTP 404 */
+	ERR_CONFLICT,	 /* it exists with other content: HTTP 409 */
 	ERR_UNSUPPORTED, /* a format or encoding we do not read: HTTP 415 */
-	ERR_TEMP,        /* the same call may succeed later */
+	ERR_TEMP,	 /* the same call may succeed later */
 	ERR_UNAVAILABLE, /* a server is out of reach: exit 69 */
-	ERR_IO,          /* the operating system said no: exit 74 */
-	ERR_FENCED,      /* somebody else owns this journal: exit 78 */
-	ERR_BUG          /* cannot happen: exit 70 */
+	ERR_IO,		 /* the operating system said no: exit 74 */
+	ERR_FENCED,	 /* somebody else owns this journal: exit 78 */
+	ERR_BUG		 /* cannot happen: exit 70 */
 };
 
 enum { ERR_MESSAGE_MAX = 512 };
 
 struct err {
 	enum err_code code;
-	unsigned line;   /* 1-based place in the input, 0 = none */
-	unsigned column; /* 1-based, 0 = none */
+	unsigned line;	  /* 1-based place in the input, 0 = none */
+	unsigned column;  /* 1-based, 0 = none */
 	char sqlstate[6]; /* set by storage/pg, else empty */
 	char message[ERR_MESSAGE_MAX];
 };

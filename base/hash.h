@@ -50,8 +50,7 @@ void hex_encode(const void *data, size_t len, char *out);
 int hex_decode(const char *hex, size_t len, uint8_t *out);
 
 void base64_encode(const void *data, size_t len, struct buf *out);
-int base64_decode(const char *text, size_t len, struct buf *out,
-		  struct err *e);
+int base64_decode(const char *text, size_t len, struct buf *out, struct err *e);
 
 /* From the kernel's generator. */
 void random_bytes(void *out, size_t len);

@@ -65,9 +65,9 @@ static void make_tables(void)
 static uint32_t by_table(uint32_t crc, const uint8_t *p, size_t len)
 {
 	for (; len >= 8; p += 8, len -= 8) {
-		uint32_t low = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 |
-				      (uint32_t)p[2] << 16 |
-				      (uint32_t)p[3] << 24);
+		uint32_t low =
+			crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 |
+			       (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
 
 		crc = table[7][low & 0xFF] ^ table[6][low >> 8 & 0xFF] ^
 		      table[5][low >> 16 & 0xFF] ^ table[4][low >> 24] ^

@@ -26,7 +26,7 @@ struct json_out {
 
 /* libjansson.so has functions of these names, and would call ours. */
 #define json_string json_out_string
-#define json_null json_out_null
+#define json_null   json_out_null
 
 void json_out_init(struct json_out *w, struct buf *buf);
 void json_object_begin(struct json_out *w);
@@ -67,7 +67,7 @@ void json_free(struct json_value *root);
 const struct json_value *json_get(const struct json_value *object,
 				  const char *key);
 const struct json_value *json_at(const struct json_value *array, size_t i);
-size_t json_count(const struct json_value *v); /* array or object; else 0 */
+size_t json_count(const struct json_value *v);	   /* array or object; else 0 */
 const char *json_text(const struct json_value *v); /* NULL if no string */
 bool json_is_number(const struct json_value *v);
 double json_value_number(const struct json_value *v, double otherwise);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Three names are in both: the library's functions, our function. */
 #undef json_string
@@ -21,12 +22,30 @@ static const json_t *tree(const struct json_value *v)
 	return (const json_t *)v;
 }
 
+/* The library takes a NUL between tokens for the end of the text. */
+static int refuse_nul(const char *text, size_t len, struct err *e)
+{
+	const char *nul = len > 0 ? memchr(text, '\0', len) : NULL;
+	unsigned line = 1, column = 1;
+
+	if (!nul)
+		return 0;
+	for (const char *p = text; p < nul; p++) {
+		column = *p == '\n' ? 1 : column + 1;
+		line += *p == '\n';
+	}
+	return err_set_at(e, ERR_INVALID, line, column,
+			  "bad JSON: NUL byte in the text");
+}
+
 struct json_value *json_parse(const char *text, size_t len, struct err *e)
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
 	json_error_t error;
 	json_t *root;
 
+	if (refuse_nul(text, len, e) < 0)
+		return NULL;
 	root = json_loadb(text, len, flags, &error);
 	/* Integers beyond 64 bits are numbers all the same. */
 	if (!root && json_error_code(&error) == json_error_numeric_overflow)

@@ -83,8 +83,7 @@ static size_t character(const unsigned char *s, size_t left)
 {
 	size_t n = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
 
-	if (s[0] < 0xC2 || n > left ||
-	    !utf8_is_valid((const char *)s, n, NULL))
+	if (s[0] < 0xC2 || n > left || !utf8_is_valid((const char *)s, n, NULL))
 		return 0;
 	/* U+0080 to U+009F are control characters to a terminal too. */
 	if (s[0] == 0xC2 && s[1] < 0xA0)
@@ -127,8 +126,8 @@ static void add_time(struct line *l)
 	int64_t s = us / CLOCK_SECOND_US - (us % CLOCK_SECOND_US < 0);
 	int64_t ms = (us - s * CLOCK_SECOND_US) / 1000;
 	char text[TIMESTAMP_TEXT_MAX];
-	char tail[] = {'.', (char)('0' + ms / 100),
-		       (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z'};
+	char tail[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+		       (char)('0' + ms % 10), 'Z'};
 	size_t n = timestamp_format(s * CLOCK_SECOND_US, text);
 
 	add_str(l, "ts=");

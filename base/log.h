@@ -28,8 +28,8 @@ void log_write(enum log_level level, const char *component, const char *fmt,
 	       ...) ATTR_PRINTF(3, 4);
 
 #define log_debug(component, ...) log_write(LOG_DEBUG, component, __VA_ARGS__)
-#define log_info(component, ...) log_write(LOG_INFO, component, __VA_ARGS__)
-#define log_warn(component, ...) log_write(LOG_WARN, component, __VA_ARGS__)
+#define log_info(component, ...)  log_write(LOG_INFO, component, __VA_ARGS__)
+#define log_warn(component, ...)  log_write(LOG_WARN, component, __VA_ARGS__)
 #define log_error(component, ...) log_write(LOG_ERROR, component, __VA_ARGS__)
 
 #endif

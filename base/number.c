@@ -32,7 +32,7 @@ __extension__ typedef unsigned __int128 u128;
 enum {
 	MANTISSA_DIGITS = 19,
 	MAX_EXACT_POWER = 22, /* 10^22 is a double */
-	MAX_FIVES = 27,       /* 5^27 has 63 bits */
+	MAX_FIVES = 27,	      /* 5^27 has 63 bits */
 	/*
 	 * A double's midpoints have at most 767 significant digits: more
 	 * digits than that matter only by not being all zero.
@@ -43,9 +43,8 @@ enum {
 };
 
 static const double power_of_ten[MAX_EXACT_POWER + 1] = {
-	1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-	1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-	1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+	1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 };
 
 static const uint64_t power_of_five[MAX_FIVES + 1] = {
@@ -83,7 +82,7 @@ struct decimal {
 	uint64_t mantissa;
 	int64_t exponent;
 	bool negative;
-	bool cut; /* digits that are not zero follow the mantissa */
+	bool cut;	    /* digits that are not zero follow the mantissa */
 	const char *digits; /* in the text, with the point among them */
 	const char *digits_end;
 	int64_t scale; /* exponent as written, less digits after the point */
@@ -366,7 +365,9 @@ size_t number_format(double value, char out[NUMBER_TEXT_MAX])
 
 	if (isnan(value) || isinf(value)) {
 		n = snprintf(out, NUMBER_TEXT_MAX, "%s",
-			     isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
+			     isnan(value) ? "nan"
+			     : value < 0  ? "-inf"
+					  : "inf");
 		return (size_t)n;
 	}
 	/* Counts and ids: the digits themselves, without the round trip. */

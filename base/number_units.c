@@ -21,12 +21,15 @@ struct unit {
 
 /* From the widest: parts of a duration come in this order. */
 static const struct unit duration_units[] = {
-	{"w", 7 * CLOCK_DAY_US}, {"d", CLOCK_DAY_US},  {"h", CLOCK_HOUR_US},
-	{"m", CLOCK_MINUTE_US},	 {"s", CLOCK_SECOND_US}, {"ms", 1000},
+	{"w", 7 * CLOCK_DAY_US},
+	{"d", CLOCK_DAY_US},
+	{"h", CLOCK_HOUR_US},
+	{"m", CLOCK_MINUTE_US},
+	{"s", CLOCK_SECOND_US},
+	{"ms", 1000},
 	{"us", 1},
 };
 
-/* Binary ones first: they are what size_format writes. */
 static const struct unit size_units[] = {
 	{"TiB", UINT64_C(1) << 40},
 	{"GiB", UINT64_C(1) << 30},
@@ -40,8 +43,6 @@ static const struct unit size_units[] = {
 	{"B", 1},
 	{"", 1},
 };
-
-enum { N_BINARY_UNITS = 4 };
 
 /* The count at ${*text}, which moves behind it. */
 static bool take_count(const char **text, uint64_t *out)
@@ -112,10 +113,9 @@ size_t duration_format(int64_t us, char out[NUMBER_TEXT_MAX])
 
 		left %= duration_units[i].size;
 		if (count > 0)
-			len += (size_t)snprintf(out + len,
-						NUMBER_TEXT_MAX - len,
-						"%" PRIu64 "%s", count,
-						duration_units[i].name);
+			len += (size_t)snprintf(
+				out + len, NUMBER_TEXT_MAX - len,
+				"%" PRIu64 "%s", count, duration_units[i].name);
 	}
 	return len;
 }
@@ -143,16 +143,18 @@ int size_parse(const char *text, uint64_t *bytes, struct err *e)
 		       text);
 }
 
+/* In the unit that leaves the smallest whole number. */
 size_t size_format(uint64_t bytes, char out[NUMBER_TEXT_MAX])
 {
 	const char *name = "";
 	uint64_t count = bytes;
 
-	for (size_t i = 0; bytes > 0 && i < N_BINARY_UNITS; i++) {
-		if (bytes % size_units[i].size == 0) {
-			count = bytes / size_units[i].size;
+	for (size_t i = 0; i < ARRAY_LEN(size_units); i++) {
+		uint64_t n = bytes / size_units[i].size;
+
+		if (bytes % size_units[i].size == 0 && n < count) {
+			count = n;
 			name = size_units[i].name;
-			break;
 		}
 	}
 	return (size_t)snprintf(out, NUMBER_TEXT_MAX, "%" PRIu64 "%s", count,

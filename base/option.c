@@ -148,7 +148,9 @@ static int set_enum(const struct option *o, int *out, const char *text,
 	}
 	buf_init(&list, ERR_MESSAGE_MAX);
 	for (int i = 0; o->names[i]; i++) {
-		buf_add_str(&list, i == 0 ? "" : o->names[i + 1] ? ", " : " or ");
+		buf_add_str(&list, i == 0	     ? ""
+				   : o->names[i + 1] ? ", "
+						     : " or ");
 		buf_add_str(&list, o->names[i]);
 	}
 	err_set(e, ERR_INVALID, "option \"%s\": \"%s\" is not one of %s",
@@ -323,8 +325,8 @@ const char *option_suggest(const char *const *names, size_t n,
 		if (len > SUGGEST_LENGTH)
 			continue;
 		d = distance(wrong, wrong_len, names[i], len);
-		/* Words with nothing in common are no suggestion. */
-		if (d < best && d < (len > wrong_len ? len : wrong_len)) {
+		/* Words with little in common are no suggestion. */
+		if (d < best && 2 * d <= (len > wrong_len ? len : wrong_len)) {
 			best = d;
 			found = names[i];
 		}

@@ -16,25 +16,25 @@ struct err;
  */
 
 enum option_type {
-	OPTION_BOOL,     /* bool */
-	OPTION_INT,      /* int64_t, [min, max] */
-	OPTION_DOUBLE,   /* double, [min, max] */
+	OPTION_BOOL,	 /* bool */
+	OPTION_INT,	 /* int64_t, [min, max] */
+	OPTION_DOUBLE,	 /* double, [min, max] */
 	OPTION_DURATION, /* int64_t microseconds, [min, max] */
-	OPTION_SIZE,     /* uint64_t bytes, [min, max] */
-	OPTION_STRING,   /* char *, owned, may be NULL */
-	OPTION_ENUM,     /* int, one of `names` by its index */
-	OPTION_WINDOW    /* struct window_width */
+	OPTION_SIZE,	 /* uint64_t bytes, [min, max] */
+	OPTION_STRING,	 /* char *, owned, may be NULL */
+	OPTION_ENUM,	 /* int, one of `names` by its index */
+	OPTION_WINDOW	 /* struct window_width */
 };
 
 struct option {
 	const char *name;
 	enum option_type type;
-	size_t offset;           /* offsetof(struct target, member) */
-	const char *fallback;    /* the default as text; NULL = stay unset */
-	double min, max;         /* both 0: no bound */
+	size_t offset;		  /* offsetof(struct target, member) */
+	const char *fallback;	  /* the default as text; NULL = stay unset */
+	double min, max;	  /* both 0: no bound */
 	const char *const *names; /* OPTION_ENUM: NULL-terminated */
-	bool needs_restart;      /* a reload cannot change it */
-	const char *doc;         /* one line */
+	bool needs_restart;	  /* a reload cannot change it */
+	const char *doc;	  /* one line */
 };
 
 /* The row called ${name}, NULL when there is none. */

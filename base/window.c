@@ -20,7 +20,7 @@
 /* Ten years of each: wider windows are mistakes. */
 enum { MAX_DAYS = 3660, MAX_WEEKS = 520, MAX_MONTHS = 120 };
 
-#define WEEK_US (7 * CLOCK_DAY_US)
+#define WEEK_US		(7 * CLOCK_DAY_US)
 #define FIRST_MONDAY_US (4 * CLOCK_DAY_US)
 
 /* The calendar repeats after 400 years. */
