@@ -147,7 +147,7 @@ static int bind_socket(const char *address, struct err *e)
 				 .ai_flags = AI_PASSIVE};
 	struct addrinfo *list = NULL;
 	char host[256];
-	const char *port;
+	const char *port = NULL;
 	int fd = -1, one = 1, status;
 
 	if (split_address(address, host, sizeof(host), &port, e))
