@@ -194,7 +194,7 @@ static inline enum scan json_member(struct json_scan *s, struct record *r,
 {
 	const char *key = s->p;
 	uint32_t slot = 0;
-	bool empty;
+	bool empty = false;
 	enum scan status = json_key(s, r, *guess, *nested, &slot);
 
 	if (UNLIKELY(status != SCAN_OK))
@@ -216,7 +216,7 @@ enum scan json_object(struct json_scan *s, struct record *r, uint32_t *first)
 	bool nested = false;
 	bool more = true;
 	uint32_t *guess = first;
-	bool empty;
+	bool empty = false;
 	enum scan status = json_open(s, &empty);
 
 	if (status != SCAN_OK)
