@@ -324,8 +324,7 @@ static int explain(struct http_client *h, CURLcode code, struct err *e)
 
 	if (h->refused)
 		return err_set(e, ERR_CONFLICT,
-			       "the address of \"%.200s\" is not allowed",
-			       h->call->url);
+			       "the address of the host is not allowed");
 	if (h->too_long || h->answer->body.failed)
 		return err_set(e, ERR_LIMIT, "the answer is too long");
 	if (code == CURLE_OPERATION_TIMEDOUT)
