@@ -31,6 +31,8 @@ struct profile_scratch {
 	struct tail_cell *cache; /* owned, TAIL_CACHE; count 0 = free */
 	struct tail_cell *pending; /* owned */
 	size_t n_pending, cap_pending;
+	struct tail_cell *spare; /* owned: the other side of a sort */
+	size_t cap_spare;
 	struct tail_cell *merged; /* owned: tails change places with it */
 	size_t cap_merged;
 };

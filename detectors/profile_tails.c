@@ -18,6 +18,11 @@
 
 enum {
 	TAIL_SHIFT = 45,
+	KEY_BIAS = 1 << 18, /* keys are within [-2^18, 2^18) */
+	RADIX_BITS = 10,
+	RADIX_MASK = (1 << RADIX_BITS) - 1,
+	RADIX_MIN = 128,
+	PENDING_FIRST = 64,
 	PENDING_MIN = 1024,
 	DIRECT_MAX = 8 /* so few are cheaper to insert one by one */
 };
@@ -37,6 +42,7 @@ void profile_scratch_free(struct profile_scratch *s)
 	free(s->touched);
 	free(s->cache);
 	free(s->pending);
+	free(s->spare);
 	free(s->merged);
 	free(s);
 }
@@ -47,7 +53,7 @@ size_t profile_scratch_memory(const struct profile_scratch *s)
 
 	if (s == NULL)
 		return 0;
-	n_cells = s->cap_pending + s->cap_merged;
+	n_cells = s->cap_pending + s->cap_spare + s->cap_merged;
 	if (s->cache != NULL)
 		n_cells += TAIL_CACHE;
 	return sizeof(*s) + n_cells * sizeof(struct tail_cell) +
@@ -148,11 +154,46 @@ void profile_tails_merge(struct profile *p, const struct tail_cell *from,
 	s->cap_merged = cap;
 }
 
+/* One pass over 10 of the 19 bits of a key, made non-negative. */
+static void sort_pass(const struct tail_cell *from, struct tail_cell *to,
+		      size_t n, unsigned shift)
+{
+	uint32_t at[1 << RADIX_BITS] = {0}, sum = 0, i;
+	size_t j;
+
+	for (j = 0; j < n; j++)
+		at[(uint32_t)(from[j].key + KEY_BIAS) >> shift & RADIX_MASK]++;
+	for (i = 0; i <= RADIX_MASK; i++) {
+		uint32_t count = at[i];
+
+		at[i] = sum;
+		sum += count;
+	}
+	for (j = 0; j < n; j++)
+		to[at[(uint32_t)(from[j].key + KEY_BIAS) >> shift &
+		      RADIX_MASK]++] = from[j];
+}
+
+static void sort_pending(struct profile_scratch *s)
+{
+	if (s->n_pending < RADIX_MIN) {
+		qsort(s->pending, s->n_pending, sizeof(*s->pending), by_key);
+		return;
+	}
+	if (s->cap_spare < s->n_pending) {
+		s->cap_spare = s->cap_pending;
+		s->spare = xrealloc_array(s->spare, s->cap_spare,
+					  sizeof(*s->spare));
+	}
+	sort_pass(s->pending, s->spare, s->n_pending, 0);
+	sort_pass(s->spare, s->pending, s->n_pending, RADIX_BITS);
+}
+
 static void merge_pending(struct profile *p)
 {
 	struct profile_scratch *s = p->scratch;
 
-	qsort(s->pending, s->n_pending, sizeof(*s->pending), by_key);
+	sort_pending(s);
 	profile_tails_merge(p, s->pending, s->n_pending);
 	s->n_pending = 0;
 }
@@ -168,7 +209,7 @@ static void push_pending(struct profile *p, struct tail_cell cell)
 		} else {
 			s->cap_pending = s->cap_pending > 0 ?
 						 s->cap_pending * 2 :
-						 PENDING_MIN;
+						 PENDING_FIRST;
 			s->pending = xrealloc_array(s->pending,
 						    s->cap_pending,
 						    sizeof(*s->pending));
