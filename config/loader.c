@@ -61,7 +61,7 @@ bool loader_is(struct loader *l, const struct node *n, enum node_kind kind)
 			     n->key, node_kind_name(&wanted),
 			     node_kind_name(n));
 	else
-		problems_add(&l->problems, n, "must be %s, not %s",
+		problems_add(&l->problems, n, "expected %s, not %s",
 			     node_kind_name(&wanted), node_kind_name(n));
 	return false;
 }

@@ -51,7 +51,10 @@ static void add_column(struct loader *l, struct config_model *m,
 	if (!loader_check_name(l, w->at, "column"))
 		return;
 	known = dict_find(m->names, name, strlen(name));
-	if (known != DICT_NONE)
+	if (known != DICT_NONE && m->columns[known].role == w->role)
+		problems_add(&l->problems, w->at, "column \"%s\" is a %s twice",
+			     name, role);
+	else if (known != DICT_NONE)
 		problems_add(&l->problems, w->at,
 			     "column \"%s\" is a %s and a %s", name,
 			     column_role_name(m->columns[known].role), role);
@@ -186,6 +189,7 @@ void loader_read_columns(struct loader *l, const struct node *map,
 	enum column_kind kind = m->task == TASK_REGRESSION ? COLUMN_NUMERIC
 							   : COLUMN_CATEGORICAL;
 	const struct node *timestamp = node_find(map, "timestamp");
+	unsigned n = l->problems.n;
 
 	m->names = dict_new(0, 0);
 	if (m->timestamp && is_same(m->id, m->timestamp))
@@ -201,7 +205,7 @@ void loader_read_columns(struct loader *l, const struct node *map,
 		   ROLE_LATENCY);
 	add_single(l, m, node_find(map, "status"), COLUMN_CATEGORICAL,
 		   ROLE_STATUS);
-	if (m->n_columns == 0)
+	if (m->n_columns == 0 && n == l->problems.n)
 		problems_add(&l->problems, map,
 			     "a model needs at least one column: \"features\" "
 			     "or \"prediction\"");

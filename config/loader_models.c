@@ -82,15 +82,15 @@ static struct node overlay(const struct node *entry, const struct node *file)
 static const struct node *open_model(struct loader *l, const char *path,
 				     const struct node *at)
 {
-	bool any = l->problems.any;
+	unsigned n = l->problems.n;
 	const struct document *d = loader_open(l, path, at);
 
 	if (loader_is(l, d->root, NODE_MAPPING))
 		return d->root;
 	/* Unless that was said already. */
-	if (any == l->problems.any)
+	if (n == l->problems.n)
 		problems_add_place(&l->problems, d, 0, 0,
-				   "no model is defined here");
+				   "\"%s\" defines no model", d->path);
 	return NULL;
 }
 
@@ -192,5 +192,5 @@ void loader_read_single(struct loader *l, const struct document *d)
 		read_model(l, d->root);
 	else if (!l->problems.any)
 		problems_add_place(&l->problems, d, 0, 0,
-				   "no model is defined here");
+				   "\"%s\" defines no model", d->path);
 }

@@ -159,6 +159,15 @@ static void check_external_url(struct loader *l, const struct node *server,
 		s->external_url[--len] = '\0';
 }
 
+/* The setting to blame when two contradict each other. */
+static const struct node *either(const struct node *map, const char *key,
+				 const char *other)
+{
+	const struct node *n = node_find(map, key);
+
+	return n ? n : node_find(map, other);
+}
+
 static void check_server(struct loader *l, const struct node *server)
 {
 	struct config_server *s = &l->config->server;
@@ -185,22 +194,28 @@ static void check_server(struct loader *l, const struct node *server)
 			     "true\"",
 			     s->listen);
 	if (s->max_record > s->max_body)
-		problems_add_key(&l->problems, node_find(server, "limits"),
-				 "\"max_record\" must not be larger than "
-				 "\"max_body\"");
+		problems_add(&l->problems,
+			     either(node_find(server, "limits"), "max_record",
+				    "max_body"),
+			     "\"max_record\" must not be larger than "
+			     "\"max_body\"");
 }
 
 static void check_tls(struct loader *l, const struct node *tls)
 {
 	static const char *const keys[] = {"cert_file", "key_file"};
 
-	if (!tls || !loader_is(l, tls, NODE_MAPPING))
+	unsigned n = l->problems.n;
+
+	if (!loader_is(l, tls, NODE_MAPPING))
 		return;
 	loader_check_keys(l, tls, keys, ARRAY_LEN(keys));
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		loader_is(l, node_find(tls, keys[i]), NODE_SCALAR);
-	problems_add_key(&l->problems, tls,
-			 "\"tls\" is not supported yet: put a proxy in front");
+	if (n == l->problems.n)
+		problems_add_key(
+			&l->problems, tls,
+			"\"tls\" is not supported yet: put a proxy in front");
 }
 
 /* Paths are relative to the file that says them. */
@@ -263,7 +278,8 @@ void loader_read_settings(struct loader *l, const struct node *root)
 	read_section(l, journal, "journal.", NULL, 0);
 	check_path(l, node_find(journal, "dir"), &c->journal.dir);
 	if (c->journal.segment_bytes > c->journal.max_bytes / 2)
-		problems_add_key(&l->problems, journal,
-				 "\"segment_bytes\" must be at most half of "
-				 "\"max_bytes\"");
+		problems_add(&l->problems,
+			     either(journal, "segment_bytes", "max_bytes"),
+			     "\"segment_bytes\" must be at most half of "
+			     "\"max_bytes\"");
 }

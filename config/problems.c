@@ -33,6 +33,7 @@ static void add(struct problems *p, const struct document *d, unsigned line,
 {
 	struct buf text;
 
+	p->n++;
 	if (!is_before(p, d->index, line, column))
 		return;
 	p->any = true;
@@ -45,8 +46,7 @@ static void add(struct problems *p, const struct document *d, unsigned line,
 		err_set_at(&p->err, ERR_INVALID, line, column, "%s:%u:%u: %s",
 			   d->path, line, column, buf_str(&text));
 	else
-		err_set(&p->err, ERR_INVALID, "%s: %s", d->path,
-			buf_str(&text));
+		err_set(&p->err, ERR_INVALID, "%s", buf_str(&text));
 	buf_release(&text);
 }
 

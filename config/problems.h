@@ -18,6 +18,7 @@ struct node;
  */
 struct problems {
 	bool any;
+	unsigned n; /* how many there were */
 	unsigned document, line, column; /* of the one in `err` */
 	struct err err;			 /* `file:line:column: message` */
 };
@@ -32,7 +33,7 @@ void problems_add(struct problems *p, const struct node *at, const char *fmt,
 void problems_add_key(struct problems *p, const struct node *at,
 		      const char *fmt, ...) ATTR_PRINTF(3, 4);
 
-/* At a place; line 0: the file as a whole. */
+/* At a place; line 0: of the whole file, which the message then names. */
 void problems_add_place(struct problems *p, const struct document *d,
 			unsigned line, unsigned column, const char *fmt, ...)
 	ATTR_PRINTF(5, 6);
