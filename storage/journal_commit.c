@@ -184,7 +184,7 @@ static int write_run(struct journal *j, struct entries *queue,
 		entry = entry->next;
 		n++;
 	}
-	if (io_write(j->io, j->w.fd, j->w.iov, n_iov, j->w.end) < 0)
+	if (io_write(j->io, j->w.fd, j->w.iov, n_iov, j->w.end - j->w.base) < 0)
 		return cut_run(j, n, errno);
 	note_written(j, at);
 	for (; n > 0; n--) {
