@@ -78,12 +78,12 @@ class Postgres:
     def query(self, sql):
         """Rows as lists of text."""
         out = subprocess.run(
-            ["psql", "-X", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-c", sql, self.dsn],
+            ["psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-c", sql, self.dsn],
             check=True, stdout=subprocess.PIPE, text=True).stdout
         return [line.split("\t") for line in out.splitlines() if line]
 
     def drop_schema(self):
-        self.query("DROP SCHEMA IF EXISTS driftd CASCADE")
+        self.query("SET client_min_messages = warning; DROP SCHEMA IF EXISTS driftd CASCADE")
 
 
 class Answer:
