@@ -233,9 +233,13 @@ static inline const char *fixture_shared(const char *sub)
 {
 	static char path[512];
 	const char *base = getenv("SHARED");
+	struct buf b;
 
-	(void)snprintf(path, sizeof(path), "%s/%s",
-		       base != NULL ? base : "../shared", sub);
+	buf_init(&b, sizeof(path) - 1);
+	buf_printf(&b, "%s/%s", base != NULL ? base : "../shared", sub);
+	assert_false(b.failed);
+	memcpy(path, b.data, b.len + 1);
+	buf_release(&b);
 	if (access(path, R_OK) != 0) {
 		print_message("SKIPPED: no %s (set SHARED)\n", path);
 		skip();
