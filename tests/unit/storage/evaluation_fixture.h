@@ -63,10 +63,10 @@ struct fixture {
 
 ATTR_UNUSED static struct err fixture_err;
 
-ATTR_UNUSED static struct pg *fixture_connect(void)
+ATTR_UNUSED static struct pg *fixture_connect_to(const char *dsn)
 {
 	const struct pg_options o = {
-		.dsn = getenv("DRIFTD_TEST_DSN"),
+		.dsn = dsn,
 		.application = "test",
 		.connect_timeout_us = 10 * CLOCK_SECOND_US,
 		.statement_timeout_us = 60 * CLOCK_SECOND_US,
@@ -75,6 +75,11 @@ ATTR_UNUSED static struct pg *fixture_connect(void)
 
 	fixture_ok(pg_connect(pg, &fixture_err));
 	return pg;
+}
+
+ATTR_UNUSED static struct pg *fixture_connect(void)
+{
+	return fixture_connect_to(getenv("DRIFTD_TEST_DSN"));
 }
 
 /* Values that move slowly through [0, 1), the same for the same seed. */
