@@ -52,7 +52,7 @@ const struct detector detector_chi2 = {
 	.summary = "Pearson's chi-square test of the categories",
 	.kinds = DETECTOR_KINDS_CATEGORICAL,
 	.by_default = true,
-	.thresholds = {.warning = NAN, .error = NAN, .critical = NAN},
+	.thresholds = {.warning = (double)NAN, .error = (double)NAN, .critical = (double)NAN},
 	.run = chi2_run,
 	.contribution = chi2_contribution,
 };

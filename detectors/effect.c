@@ -19,10 +19,10 @@ void effect_init(const struct pair *p, struct finding *out)
 
 	*out = (struct finding){
 		.status = has_values ? FINDING_OK : FINDING_EMPTY,
-		.value = NAN,
-		.lower = NAN,
-		.upper = NAN,
-		.p_value = NAN,
+		.value = (double)NAN,
+		.lower = (double)NAN,
+		.upper = (double)NAN,
+		.p_value = (double)NAN,
 		.n_ref = p->ref.n,
 		.n_cur = p->cur.n,
 	};

@@ -40,7 +40,7 @@ const struct detector detector_invalid_share = {
 	.by_default = true,
 	.always = true,
 	.over_rows = true,
-	.thresholds = {.warning = NAN, .error = 0.05, .critical = NAN},
+	.thresholds = {.warning = (double)NAN, .error = 0.05, .critical = (double)NAN},
 	.run = invalid_share_run,
 	.bound = invalid_share_bound,
 };

@@ -56,13 +56,13 @@ static struct verdict *add_verdict(struct verdicts *out, const char *column,
 		.column = column,
 		.metric = metric,
 		.signal = signal,
-		.value = NAN,
-		.lower = NAN,
-		.upper = NAN,
-		.p_value = NAN,
-		.p_adjusted = NAN,
-		.threshold = NAN,
-		.bound = NAN,
+		.value = (double)NAN,
+		.lower = (double)NAN,
+		.upper = (double)NAN,
+		.p_value = (double)NAN,
+		.p_adjusted = (double)NAN,
+		.threshold = (double)NAN,
+		.bound = (double)NAN,
 	};
 	return v;
 }
@@ -311,7 +311,7 @@ static void add_model_rows(uint64_t n_reference, uint64_t n_events,
 		if (weights[s] > 0.0)
 			out->drifted_share[s] /= weights[s];
 		else
-			out->drifted_share[s] = NAN;
+			out->drifted_share[s] = (double)NAN;
 		if (out->n_judged[s] == 0)
 			continue;
 		v = add_verdict(out, JUDGE_MODEL_COLUMN,
@@ -362,7 +362,7 @@ void judge_empty_window(struct verdicts *out)
 
 	reset(out);
 	for (s = 0; s < N_SIGNALS; s++)
-		out->drifted_share[s] = NAN;
+		out->drifted_share[s] = (double)NAN;
 	add_volume(0, 0, out);
 }
 

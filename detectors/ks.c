@@ -110,7 +110,7 @@ const struct detector detector_ks = {
 	.kinds = DETECTOR_KINDS_NUMERIC,
 	.decides = true,
 	.by_default = true,
-	.thresholds = {.warning = NAN, .error = 0.1, .critical = NAN},
+	.thresholds = {.warning = (double)NAN, .error = 0.1, .critical = (double)NAN},
 	.run = ks_run,
 	.bound = ks_bound,
 };

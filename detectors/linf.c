@@ -59,7 +59,7 @@ const struct detector detector_linf = {
 	.kinds = DETECTOR_KINDS_CATEGORICAL,
 	.decides = true,
 	.by_default = true,
-	.thresholds = {.warning = NAN, .error = 0.1, .critical = NAN},
+	.thresholds = {.warning = (double)NAN, .error = 0.1, .critical = (double)NAN},
 	.run = linf_run,
 	.bound = linf_bound,
 };

@@ -39,7 +39,7 @@ const struct detector detector_missing_share = {
 	.by_default = true,
 	.always = true,
 	.over_rows = true,
-	.thresholds = {.warning = NAN, .error = 0.05, .critical = NAN},
+	.thresholds = {.warning = (double)NAN, .error = 0.05, .critical = (double)NAN},
 	.run = missing_share_run,
 	.bound = missing_share_bound,
 };

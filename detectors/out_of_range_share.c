@@ -33,7 +33,7 @@ const struct detector detector_out_of_range_share = {
 	.decides = true,
 	.by_default = true,
 	.always = true,
-	.thresholds = {.warning = NAN, .error = 0.05, .critical = NAN},
+	.thresholds = {.warning = (double)NAN, .error = 0.05, .critical = (double)NAN},
 	.run = out_of_range_share_run,
 	.bound = out_of_range_share_bound,
 };

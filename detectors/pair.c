@@ -23,8 +23,8 @@ static const char other_name[] = "__other__";
 
 static void init_side(struct pair_side *s, const struct profile *p)
 {
-	s->min = INFINITY;
-	s->max = -INFINITY;
+	s->min = HUGE_VAL;
+	s->max = -HUGE_VAL;
 	if (p == NULL)
 		return;
 	s->n = p->n_valid;

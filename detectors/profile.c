@@ -28,8 +28,8 @@ struct profile *profile_new(enum column_kind kind, const struct cells *cells,
 	p->kind = kind;
 	p->cells = cells != NULL && cells->kind == kind ? cells : NULL;
 	p->max_categories = max_categories;
-	p->min = INFINITY;
-	p->max = -INFINITY;
+	p->min = HUGE_VAL;
+	p->max = -HUGE_VAL;
 	n = profile_n_cells(p);
 	if (n == 0)
 		return p;
@@ -64,8 +64,8 @@ void profile_clear(struct profile *p)
 	p->n_invalid = 0;
 	p->n_other = 0;
 	p->truncated = false;
-	p->min = INFINITY;
-	p->max = -INFINITY;
+	p->min = HUGE_VAL;
+	p->max = -HUGE_VAL;
 	p->n_tails = 0;
 	profile_extras_clear(p);
 	if (n == 0)

@@ -185,8 +185,8 @@ static int decode_tails(struct profile *p, struct reader *in, uint64_t *total)
 		    cell.count > p->n_valid - *total)
 			return -1;
 		key += delta;
-		if (key < profile_tail_key(-INFINITY) ||
-		    key > profile_tail_key(INFINITY))
+		if (key < profile_tail_key(-HUGE_VAL) ||
+		    key > profile_tail_key(HUGE_VAL))
 			return -1;
 		cell.key = (int32_t)key;
 		*total += cell.count;

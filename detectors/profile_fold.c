@@ -121,7 +121,7 @@ static void fold_block(struct profile *p, const double *v, size_t n)
 	p->min = min < p->min ? min : p->min;
 	p->max = max > p->max ? max : p->max;
 	if (p->cells == NULL) {
-		profile_tails_count(p, v, n, INFINITY, -INFINITY);
+		profile_tails_count(p, v, n, HUGE_VAL, -HUGE_VAL);
 		return;
 	}
 	search = p->cells->search;

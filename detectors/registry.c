@@ -42,12 +42,10 @@ const struct detector *detector_find(const char *name)
 
 size_t detector_index(const struct detector *d)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < ARRAY_LEN(detectors); i++) {
-		if (detectors[i] == d)
-			return i;
-	}
-	assert(!"every detector is listed");
-	return 0;
+	while (i < ARRAY_LEN(detectors) && detectors[i] != d)
+		i++;
+	assert(i < ARRAY_LEN(detectors)); /* every detector is listed */
+	return i;
 }

@@ -21,7 +21,7 @@ void special_init(void)
 double special_chisq_q(double x, double dof)
 {
 	if (isnan(x) || isnan(dof))
-		return NAN;
+		return (double)NAN;
 	if (x <= 0.0 || dof <= 0.0)
 		return 1.0;
 	if (isinf(x))
@@ -43,7 +43,7 @@ double special_chisq_q_inv(double p, double dof)
 	double x;
 
 	if (isnan(p) || isnan(dof))
-		return NAN;
+		return (double)NAN;
 	if (p >= 1.0 || dof <= 0.0)
 		return 0.0;
 	p = p > 1e-300 ? p : 1e-300;
@@ -54,7 +54,7 @@ double special_chisq_q_inv(double p, double dof)
 double special_normal_q_inv(double p)
 {
 	if (isnan(p))
-		return NAN;
+		return (double)NAN;
 	p = p > 1e-300 ? p : 1e-300;
 	p = p < 1.0 - 1e-16 ? p : 1.0 - 1e-16;
 	return gsl_cdf_ugaussian_Qinv(p);
@@ -66,7 +66,7 @@ double special_kolmogorov_q(double l)
 	int k;
 
 	if (isnan(l))
-		return NAN;
+		return (double)NAN;
 	if (l <= 0.0)
 		return 1.0;
 	if (l < 1.0) {

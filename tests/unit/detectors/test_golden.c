@@ -385,7 +385,7 @@ static bool our_value(const struct pair *p, const char *metric,
 	else if (p->kind == COLUMN_NUMERIC && strcmp(metric, "js") == 0)
 		return false;
 	memset(f, 0, sizeof(*f));
-	f->p_value = NAN;
+	f->p_value = (double)NAN;
 	if (strcmp(metric, "n") == 0) {
 		f->value = (double)p->cur.n;
 		return true;

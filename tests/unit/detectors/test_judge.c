@@ -458,17 +458,18 @@ static void names_go_both_ways(void **state)
 	(void)state;
 	for (i = 0; i <= VERDICT_NOT_APPLICABLE; i++) {
 		assert_int_equal(verdict_status_parse(
-					 verdict_status_name(i), &status),
+					 verdict_status_name(
+						 (enum verdict_status)i), &status),
 				 0);
 		assert_int_equal(status, i);
 	}
 	for (i = 0; i <= SEVERITY_CRITICAL; i++) {
-		assert_int_equal(severity_parse(severity_name(i), &severity),
+		assert_int_equal(severity_parse(severity_name((enum severity)i), &severity),
 				 0);
 		assert_int_equal(severity, i);
 	}
 	for (i = 0; i < N_SIGNALS; i++) {
-		assert_int_equal(signal_parse(signal_name(i), &signal), 0);
+		assert_int_equal(signal_parse(signal_name((enum signal)i), &signal), 0);
 		assert_int_equal(signal, i);
 	}
 	assert_int_equal(severity_parse("page", &severity), 0);

@@ -36,7 +36,7 @@ static double draw(void)
 	case 1:
 		return value_invalid();
 	case 2:
-		return (double)INFINITY;
+		return HUGE_VAL;
 	case 3:
 		return -0.0;
 	case 4:
