@@ -203,7 +203,7 @@ static void set_message(struct flusher *f, const struct err *e)
 
 	memcpy(f->status.message, text, len);
 	f->status.message[len] = '\0';
-	if (e && is_new)
+	if (e && is_new && !f->stop)
 		log_warn("flush", "%s", text);
 }
 
