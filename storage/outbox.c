@@ -98,14 +98,13 @@ void outbox_message_release(struct outbox_message *m)
 }
 
 /*
- * The subquery locks one row and passes over locked ones: two notifiers at
- * once claim two messages.  The order within an alert holds because what is
- * claimed is still `queued`.
+ * The first part locks one row and passes over locked ones: two notifiers at
+ * once claim two messages.  MATERIALIZED, for as a plain subquery it might
+ * run again for each row it is joined with, and lock another one each time.
+ * The order within an alert holds because what is claimed is still `queued`.
  */
 static const char claim_sql[] =
-	"UPDATE driftd.outbox o SET leased_until = $4, lease_token = $5,"
-	" attempts = o.attempts + 1"
-	" FROM (SELECT q.message_id FROM driftd.outbox q"
+	"WITH c AS MATERIALIZED (SELECT q.message_id FROM driftd.outbox q"
 	" WHERE q.model_id = $1 AND q.receiver = $2 AND q.state = 'queued'"
 	" AND q.next_attempt_at <= $3"
 	" AND (q.leased_until IS NULL OR q.leased_until <= $3)"
@@ -113,7 +112,9 @@ static const char claim_sql[] =
 	" WHERE b.model_id = $1 AND b.receiver = $2 AND b.state = 'queued'"
 	" AND b.alert_id = q.alert_id AND b.seq < q.seq)"
 	" ORDER BY q.next_attempt_at, q.seq LIMIT 1"
-	" FOR UPDATE SKIP LOCKED) c"
+	" FOR UPDATE SKIP LOCKED)"
+	" UPDATE driftd.outbox o SET leased_until = $4, lease_token = $5,"
+	" attempts = o.attempts + 1 FROM c"
 	" WHERE o.model_id = $1 AND o.receiver = $2"
 	" AND o.message_id = c.message_id"
 	" RETURNING o.message_id, o.alert_id, o.attempts, o.body";
