@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_BYTES ((size_t)32 << 20)
-#define INTERVAL_US CLOCK_SECOND_US
+#define CACHE_BYTES	  ((size_t)32 << 20)
+#define INTERVAL_US	  CLOCK_SECOND_US
 #define PRUNE_INTERVAL_US (10 * CLOCK_MINUTE_US)
 /* Wakes come with every flush of every model: passes keep this distance. */
 #define PASS_GAP_US (100 * INT64_C(1000))

@@ -30,8 +30,8 @@ struct evaluator_options {
 };
 
 struct evaluator_status {
-	bool connected;    /* the last pass reached the database */
-	bool paused;       /* newer schema */
+	bool connected;	   /* the last pass reached the database */
+	bool paused;	   /* newer schema */
 	uint64_t n_judged; /* verdicts committed, provisional ones too */
 	uint64_t n_final;
 	uint64_t n_failed; /* windows that could not be judged */

@@ -20,12 +20,12 @@ enum { FORCE_WINDOWS = 8192 };
 
 /* What a caller waits for. */
 struct wish {
-	struct pg *pg;  /* owned */
-	int64_t *ids;   /* owned */
+	struct pg *pg; /* owned */
+	int64_t *ids;  /* owned */
 	size_t n_ids;
-	int64_t called_us; /* the database's clock */
+	int64_t called_us;		/* the database's clock */
 	struct evaluation_dirty *dirty; /* owned: still to be judged */
-	struct evaluation_dirty *now;   /* owned: as read last */
+	struct evaluation_dirty *now;	/* owned: as read last */
 	long n_dirty;
 };
 
@@ -58,8 +58,8 @@ static int wish_read(struct wish *w, struct err *e)
 {
 	if (pg_connect(w->pg, e) || evaluation_clock(w->pg, &w->called_us, e))
 		return -1;
-	w->n_dirty = evaluation_dirty_windows(w->pg, w->ids, w->n_ids,
-					      w->dirty, FORCE_WINDOWS, e);
+	w->n_dirty = evaluation_dirty_windows(w->pg, w->ids, w->n_ids, w->dirty,
+					      FORCE_WINDOWS, e);
 	return w->n_dirty < 0 ? -1 : 0;
 }
 
@@ -133,10 +133,13 @@ static int wait_for(struct evaluator *v, struct wish *w,
 		if (!left && !open)
 			return 0;
 		if (evaluator_is_stopping(v))
-			return err_set(e, ERR_TEMP, "the evaluator is stopping");
+			return err_set(e, ERR_TEMP,
+				       "the evaluator is stopping");
 		if (now >= deadline)
-			return err_set(e, ERR_TEMP, "%ld windows were not "
-				       "evaluated in time", left + open);
+			return err_set(e, ERR_TEMP,
+				       "%ld windows were not "
+				       "evaluated in time",
+				       left + open);
 		now += FORCE_POLL_US;
 		pthread_mutex_lock(&v->lock);
 		evaluator_wait_until(v, &v->progress,

@@ -20,17 +20,17 @@ struct evaluator_model {
 	struct judge_spec spec;
 	struct judge_column *columns; /* owned; spec.columns */
 	uint8_t definition[SHA256_SIZE];
-	bool registered;       /* on this connection */
-	int64_t resume_us;     /* a turn that was cut goes on after this */
-	int64_t next_log_us;   /* monotonic: failures are logged from then on */
+	bool registered;     /* on this connection */
+	int64_t resume_us;   /* a turn that was cut goes on after this */
+	int64_t next_log_us; /* monotonic: failures are logged from then on */
 };
 
 /* One configuration made ready; the evaluator's thread only. */
 struct evaluator_plan {
-	struct config *config; /* shared, counted */
+	struct config *config;		/* shared, counted */
 	struct evaluator_model *models; /* owned */
-	int64_t *ids;                   /* owned */
-	bool *due;                      /* owned */
+	int64_t *ids;			/* owned */
+	bool *due;			/* owned */
 	size_t n;
 };
 
@@ -50,7 +50,7 @@ struct evaluator {
 	void *arg;
 
 	pthread_mutex_t lock;
-	pthread_cond_t wake;     /* the thread waits */
+	pthread_cond_t wake;	 /* the thread waits */
 	pthread_cond_t progress; /* evaluator_force waits */
 
 	/* under the lock */

@@ -43,8 +43,8 @@ static int step_alerts(struct evaluator *v, const struct evaluator_model *m,
 
 /* Judge and save; the transaction stays open. */
 static int judge(struct evaluator *v, const struct evaluator_model *m,
-		 const struct evaluation_model *em,
-		 struct evaluation_window *w, struct err *e)
+		 const struct evaluation_model *em, struct evaluation_window *w,
+		 struct err *e)
 {
 	struct verdicts verdicts = {0};
 	struct profile_set set;
@@ -89,8 +89,8 @@ static int step(struct evaluator *v, const struct evaluator_model *m,
 	struct evaluation_model em;
 	int rc;
 
-	rc = evaluation_begin(v->pg, m->config, evaluator_current_force(v),
-			      &em, e);
+	rc = evaluation_begin(v->pg, m->config, evaluator_current_force(v), &em,
+			      e);
 	if (rc != 1)
 		return rc;
 	rc = evaluation_next(v->pg, m->config, &em, *after_us, &w, e);

@@ -44,14 +44,14 @@ int evaluation_due(struct pg *pg, const int64_t *ids, size_t n, bool *due,
 
 enum evaluation_force {
 	EVALUATION_NORMAL,
-	EVALUATION_NOW,   /* no throttle: what is dirty is judged */
-	EVALUATION_FINAL  /* and windows that the clock has passed are final */
+	EVALUATION_NOW,	 /* no throttle: what is dirty is judged */
+	EVALUATION_FINAL /* and windows that the clock has passed are final */
 };
 
 struct evaluation_model {
-	int64_t now_us;         /* the database's clock */
-	int64_t watermark_us;   /* INT64_MIN: none */
-	bool source_missing;    /* a source is unheard for source_timeout */
+	int64_t now_us;		 /* the database's clock */
+	int64_t watermark_us;	 /* INT64_MIN: none */
+	bool source_missing;	 /* a source is unheard for source_timeout */
 	int64_t missing_from_us; /* and has nothing after this; else INT64_MAX */
 	enum evaluation_force force;
 };
@@ -82,14 +82,14 @@ int evaluation_begin(struct pg *pg, const struct config_model *m,
 
 struct evaluation_window {
 	int64_t start_us, end_us;
-	bool is_final;         /* to be judged as final now */
-	bool was_final;        /* it has been before: a revision */
+	bool is_final;	/* to be judged as final now */
+	bool was_final; /* it has been before: a revision */
 	bool incomplete;
-	bool pruned;           /* only a tombstone is left: nothing to judge,
+	bool pruned;  /* only a tombstone is left: nothing to judge,
 				  its late deltas are dropped; just commit */
-	int revision;          /* that the verdict will have; provisional: 0 */
-	char baseline_version[256]; /* "" when counted without one */
-	const struct baseline *baseline; /* in the cache until its next call;
+	int revision; /* that the verdict will have; provisional: 0 */
+	char baseline_version[256];	    /* "" when counted without one */
+	const struct baseline *baseline;    /* in the cache until its next call;
 					    may be NULL */
 	uint8_t baseline_hash[SHA256_SIZE]; /* when baseline */
 	uint64_t n_events;

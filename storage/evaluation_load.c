@@ -63,8 +63,10 @@ static int take_state(const struct pg_result *r, struct evaluation_window *w,
 	hash = pg_get_bytea(r, 0, 5, &len);
 	*has_baseline = hash != NULL;
 	if (hash && len != SHA256_SIZE)
-		return err_set(e, ERR_INVALID, "baseline of the window is "
-			       "named by %zu bytes", len);
+		return err_set(e, ERR_INVALID,
+			       "baseline of the window is "
+			       "named by %zu bytes",
+			       len);
 	if (hash)
 		memcpy(w->baseline_hash, hash, SHA256_SIZE);
 	version = pg_get_text(r, 0, 6);
@@ -145,8 +147,8 @@ static int read_profile(struct pg *pg, int64_t model_id,
 	return rc;
 }
 
-static int merge_delta(struct profile_set *set, const void *content,
-		       size_t len, struct err *e)
+static int merge_delta(struct profile_set *set, const void *content, size_t len,
+		       struct err *e)
 {
 	struct profile_set part;
 	int rc;
@@ -166,9 +168,8 @@ static void remember_delta(struct evaluation_window *w, int64_t source,
 {
 	if (w->n_deltas == w->cap_deltas) {
 		w->cap_deltas = w->cap_deltas ? 2 * w->cap_deltas : 64;
-		w->delta_source =
-			xrealloc_array(w->delta_source, w->cap_deltas,
-				       sizeof(*w->delta_source));
+		w->delta_source = xrealloc_array(w->delta_source, w->cap_deltas,
+						 sizeof(*w->delta_source));
 		w->delta_seq = xrealloc_array(w->delta_seq, w->cap_deltas,
 					      sizeof(*w->delta_seq));
 	}
@@ -287,9 +288,10 @@ static int drop_deltas(struct pg *pg, const struct config_model *m,
 		events += pg_get_int(r, i, 0);
 	pg_result_free(r);
 	if (events)
-		log_warn("evaluate", "model \"%s\": %lld events came for a "
-			 "window whose profile has been deleted", m->name,
-			 (long long)events);
+		log_warn("evaluate",
+			 "model \"%s\": %lld events came for a "
+			 "window whose profile has been deleted",
+			 m->name, (long long)events);
 	return 0;
 }
 

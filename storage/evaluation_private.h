@@ -38,7 +38,7 @@ enum {
 /* Ceilings of one window's encodings, far above what the limits on columns
  * and cells allow. */
 #define EVALUATION_PROFILE_MAX ((size_t)512 << 20)
-#define EVALUATION_ROWS_MAX ((size_t)128 << 20)
+#define EVALUATION_ROWS_MAX    ((size_t)128 << 20)
 
 /* A window that rows are written for. */
 struct evaluation_span {

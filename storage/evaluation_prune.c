@@ -52,9 +52,8 @@ static void add_bounds(struct pg_params *p, int64_t model_id,
 	pg_add_int8(p, EVALUATION_PRUNE_BATCH);
 }
 
-static long prune_results(struct pg *pg, int64_t model_id,
-			  int64_t event_bound, int64_t write_bound,
-			  struct err *e)
+static long prune_results(struct pg *pg, int64_t model_id, int64_t event_bound,
+			  int64_t write_bound, struct err *e)
 {
 	struct pg_result *r = NULL;
 	struct pg_params p;
@@ -97,9 +96,8 @@ static int delete_profiles(struct pg *pg, int64_t model_id,
 	return rc;
 }
 
-static long prune_profiles(struct pg *pg, int64_t model_id,
-			   int64_t event_bound, int64_t write_bound,
-			   struct err *e)
+static long prune_profiles(struct pg *pg, int64_t model_id, int64_t event_bound,
+			   int64_t write_bound, struct err *e)
 {
 	int64_t starts[EVALUATION_PRUNE_BATCH];
 	struct pg_result *r = NULL;
@@ -155,9 +153,9 @@ long evaluation_prune(struct pg *pg, const struct config_model *m,
 		results = prune_results(pg, m->model_id, newest - results_us,
 					em.now_us - results_us, e);
 		if (results >= 0)
-			profiles = prune_profiles(
-				pg, m->model_id, newest - profiles_us,
-				em.now_us - profiles_us, e);
+			profiles = prune_profiles(pg, m->model_id,
+						  newest - profiles_us,
+						  em.now_us - profiles_us, e);
 	}
 	if (rc < 0 || results < 0 || profiles < 0) {
 		pg_rollback(pg);

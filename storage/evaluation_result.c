@@ -232,8 +232,10 @@ int evaluation_put_provisional(struct pg *pg, int64_t model_id,
 		write_verdict(&out, &v->items[i]);
 	json_array_end(&out);
 	if (json.failed) {
-		rc = err_set(e, ERR_LIMIT, "verdicts of the window are beyond "
-			     "%zu bytes", EVALUATION_ROWS_MAX);
+		rc = err_set(e, ERR_LIMIT,
+			     "verdicts of the window are beyond "
+			     "%zu bytes",
+			     EVALUATION_ROWS_MAX);
 		goto out;
 	}
 	pg_params_init(&p);

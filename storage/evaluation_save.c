@@ -186,8 +186,8 @@ static size_t gap_windows(struct window_width width, int64_t from, int64_t to,
  * it is left alone and dropped from ${gap}.  How many stay, or -1.
  */
 static long insert_states(struct pg *pg, int64_t model_id,
-			  const uint8_t definition[SHA256_SIZE],
-			  int64_t now_us, const struct evaluation_window *w,
+			  const uint8_t definition[SHA256_SIZE], int64_t now_us,
+			  const struct evaluation_window *w,
 			  struct evaluation_span *gap, size_t n, struct err *e)
 {
 	int64_t starts[EVALUATION_GAP_MAX], ends[EVALUATION_GAP_MAX];

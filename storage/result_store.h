@@ -20,16 +20,16 @@ struct pg;
 
 struct result_query {
 	int64_t model_id;
-	int64_t from_us, to_us;  /* from <= window_start < to; INT64_MIN/MAX */
-	int64_t window_us;       /* exactly this start; INT64_MIN: any */
-	const char *column;      /* NULL: any */
+	int64_t from_us, to_us; /* from <= window_start < to; INT64_MIN/MAX */
+	int64_t window_us;	/* exactly this start; INT64_MIN: any */
+	const char *column;	/* NULL: any */
 	const char *metric;
 	const char *signal;
-	int final;               /* 1, 0, -1: any */
-	int drifted;             /* 1, 0, -1: any */
+	int final;   /* 1, 0, -1: any */
+	int drifted; /* 1, 0, -1: any */
 	bool all_revisions;
-	int limit;               /* 1 to 1000 */
-	const char *cursor;      /* NULL: from the start */
+	int limit;	    /* 1 to 1000 */
+	const char *cursor; /* NULL: from the start */
 };
 
 /*
@@ -68,8 +68,8 @@ struct result_gauge {
 };
 struct result_gauges {
 	int64_t last_event_us, last_window_end_us; /* INT64_MIN: none */
-	double drifted_share[N_SIGNALS]; /* NaN: none */
-	struct result_gauge *items; /* owned */
+	double drifted_share[N_SIGNALS];	   /* NaN: none */
+	struct result_gauge *items;		   /* owned */
 	size_t n;
 };
 int result_store_gauges(struct pg *pg, int64_t model_id,

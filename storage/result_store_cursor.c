@@ -23,8 +23,7 @@ static void add_text(struct buf *b, const char *s)
 	buf_add_string(b, s, strlen(s) + 1);
 }
 
-static void translate(char *s, size_t len, const char from[2],
-		      const char to[2])
+static void translate(char *s, size_t len, const char from[2], const char to[2])
 {
 	for (size_t i = 0; i < len; i++) {
 		if (s[i] == from[0])

@@ -189,9 +189,9 @@ static int put_final(struct pg *pg, int64_t model_id, struct json_out *out,
 	return 0;
 }
 
-static const char *const counter_names[] = {
-	"applied", "duplicate", "late", "rejected", "corrupt", "lost",
-	"key_conflict"};
+static const char *const counter_names[] = {"applied",	   "duplicate", "late",
+					    "rejected",	   "corrupt",	"lost",
+					    "key_conflict"};
 enum { N_COUNTERS = sizeof(counter_names) / sizeof(counter_names[0]) };
 
 static void put_sources(const struct pg_result *r, struct json_out *out)
@@ -213,9 +213,9 @@ static void put_sources(const struct pg_result *r, struct json_out *out)
 			totals[c] += pg_get_int(r, i, c);
 		newest = event > newest ? event : newest;
 		/* 63 bits are too many for a number in JavaScript. */
-		(void)snprintf(id, sizeof(id), "%016llx",
-			       (unsigned long long)pg_get_int(r, i,
-							      N_COUNTERS));
+		(void)snprintf(
+			id, sizeof(id), "%016llx",
+			(unsigned long long)pg_get_int(r, i, N_COUNTERS));
 		json_object_begin(out);
 		json_put_string(out, "source", id);
 		json_put_time(out, "last_event_time", event);

@@ -53,8 +53,7 @@ static const char query_sql[] =
 	" ON s.model_id = $1 AND s.window_start = t.window_start"
 	" WHERE t.model_id = $1 AND t.window_start >= $2"
 	" AND t.window_start < $3 AND $8 <> 0"
-	" AND ($9 OR t.revision = s.revision)" FILTERS
-	") f" BEHIND_CURSOR ")"
+	" AND ($9 OR t.revision = s.revision)" FILTERS ") f" BEHIND_CURSOR ")"
 	" UNION ALL "
 	"(SELECT * FROM ("
 	" SELECT p.window_start, s.window_end, t.column_name, t.metric,"
@@ -73,8 +72,7 @@ static const char query_sql[] =
 	" n_current bigint, slice text)) t"
 	" WHERE p.model_id = $1 AND p.window_start >= $2"
 	" AND p.window_start < $3 AND $8 <= 0"
-	" AND NOT s.final" FILTERS
-	") f" BEHIND_CURSOR ")"
+	" AND NOT s.final" FILTERS ") f" BEHIND_CURSOR ")"
 	") page ORDER BY " ORDER_KEY " LIMIT $16";
 
 /* Columns of the page, in the order of the statement. */

@@ -105,16 +105,8 @@ static struct config *configure(struct fixture *f)
 	return c;
 }
 
-static const char n_open_sql[] =
-	"SELECT count(*) FROM driftd.window_state"
-	" WHERE model_id = $1 AND NOT final";
-static const char n_final_sql[] =
-	"SELECT count(*) FROM driftd.window_state"
-	" WHERE model_id = $1 AND final";
-static const char n_dirty_sql[] =
-	"SELECT count(*) FROM driftd.dirty WHERE model_id = $1";
-static const char n_provisional_sql[] =
-	"SELECT count(*) FROM driftd.provisional WHERE model_id = $1";
+static const char n_open_sql[] = "SELECT count(*) FROM driftd.window_state"
+				 " WHERE model_id = $1 AND NOT final";
 static const char n_revisions_sql[] =
 	"SELECT count(DISTINCT (window_start, revision)) FROM driftd.result"
 	" WHERE model_id = $1 AND metric = 'volume' AND value > 0";
@@ -259,9 +251,8 @@ static void test_force_in_vain(void **state)
 		;
 	fixture_delta(f, 1, 1, f->t0_us, FIXTURE_ROWS, 0);
 	begun = clock_monotonic_us();
-	assert_int_equal(evaluator_force(r.v, EVALUATION_NOW, 700000,
-					 &fixture_err),
-			 -1);
+	assert_int_equal(
+		evaluator_force(r.v, EVALUATION_NOW, 700000, &fixture_err), -1);
 	assert_int_equal(fixture_err.code, ERR_TEMP);
 	assert_true(clock_monotonic_us() - begun >= 700000);
 	assert_true(clock_monotonic_us() - begun < 5 * CLOCK_SECOND_US);
@@ -435,7 +426,8 @@ static void test_newer_schema(void **state)
 
 	(void)state;
 	f->name[5] = '_'; /* a plain identifier */
-	(void)snprintf(sql, sizeof(sql), "CREATE DATABASE %s TEMPLATE template0", f->name);
+	(void)snprintf(sql, sizeof(sql),
+		       "CREATE DATABASE %s TEMPLATE template0", f->name);
 	fixture_ok(pg_exec(f->pg, sql, NULL, NULL, &fixture_err));
 	(void)snprintf(dsn, sizeof(dsn), "%s dbname=%s",
 		       getenv("DRIFTD_TEST_DSN"), f->name);
@@ -461,8 +453,7 @@ static void test_newer_schema(void **state)
 	stop(&r);
 	pg_free(f->pg);
 	f->pg = fixture_connect();
-	(void)snprintf(sql, sizeof(sql), "DROP DATABASE model_%s",
-		       f->name + 6);
+	(void)snprintf(sql, sizeof(sql), "DROP DATABASE model_%s", f->name + 6);
 	fixture_ok(pg_exec(f->pg, sql, NULL, NULL, &fixture_err));
 	config_unref(c);
 	fixture_free(f);

@@ -122,8 +122,7 @@ ATTR_UNUSED static struct baseline *fixture_baseline(void)
 ATTR_UNUSED static void fixture_model(struct fixture *f)
 {
 	static const char *const names[] = {"x", "y"};
-	static const enum column_role roles[] = {ROLE_FEATURE,
-						 ROLE_PREDICTION};
+	static const enum column_role roles[] = {ROLE_FEATURE, ROLE_PREDICTION};
 	const struct detector *const *list;
 	uint8_t random[8];
 	char hex[17];
@@ -410,8 +409,7 @@ ATTR_UNUSED static struct judge_spec fixture_spec(const struct fixture *f,
 ATTR_UNUSED static int fixture_judge(struct fixture *f, struct pg *pg,
 				     struct baseline_cache *cache,
 				     const struct evaluation_model *em,
-				     struct evaluation_window *w,
-				     struct err *e)
+				     struct evaluation_window *w, struct err *e)
 {
 	struct judge_column columns[2];
 	struct judge_spec spec = fixture_spec(f, columns);
@@ -435,8 +433,7 @@ ATTR_UNUSED static int fixture_judge(struct fixture *f, struct pg *pg,
  * 0 when there is none.
  */
 ATTR_UNUSED static int fixture_step(struct fixture *f,
-				    enum evaluation_force force,
-				    int64_t *after,
+				    enum evaluation_force force, int64_t *after,
 				    struct evaluation_window *out)
 {
 	struct evaluation_model em;
@@ -472,5 +469,33 @@ ATTR_UNUSED static int fixture_evaluate(struct fixture *f,
 		n++;
 	return n;
 }
+
+/* Verdicts as if they had been made that much earlier. */
+ATTR_UNUSED static void age_verdicts(struct fixture *f, const char *interval)
+{
+	char sql[256];
+
+	(void)snprintf(sql, sizeof(sql),
+		       "UPDATE driftd.window_state SET evaluated_at ="
+		       " evaluated_at - interval '%s' WHERE model_id = $1",
+		       interval);
+	fixture_exec(f, sql);
+}
+
+ATTR_UNUSED static const char n_dirty_sql[] =
+	"SELECT count(*) FROM driftd.dirty WHERE model_id = $1";
+ATTR_UNUSED static const char n_delta_sql[] =
+	"SELECT count(*) FROM driftd.delta WHERE model_id = $1";
+ATTR_UNUSED static const char n_final_sql[] =
+	"SELECT count(*) FROM driftd.window_state"
+	" WHERE model_id = $1 AND final";
+ATTR_UNUSED static const char revision_sql[] =
+	"SELECT revision FROM driftd.window_state"
+	" WHERE model_id = $1 AND window_start = $2";
+ATTR_UNUSED static const char n_events_sql[] =
+	"SELECT n_events FROM driftd.window_state"
+	" WHERE model_id = $1 AND window_start = $2";
+ATTR_UNUSED static const char n_provisional_sql[] =
+	"SELECT count(*) FROM driftd.provisional WHERE model_id = $1";
 
 #endif

@@ -71,11 +71,11 @@ static struct fixture *three_windows(void)
 static void test_members(void **state)
 {
 	static const char *const members[] = {
-		"window_start", "window_end",  "column",   "metric",
-		"value",	"lower",       "upper",    "p_value",
-		"threshold",	"status",      "drifted",  "n_reference",
-		"n_current",	"baseline",    "revision", "final",
-		"signal",	"model_version", "slice",  "severity",
+		"window_start", "window_end",	  "column",    "metric",
+		"value",	"lower",	  "upper",     "p_value",
+		"threshold",	"status",	  "drifted",   "n_reference",
+		"n_current",	"baseline",	  "revision",  "final",
+		"signal",	"model_version",  "slice",     "severity",
 		"bound",	"label_coverage", "p_adjusted"};
 	struct fixture *f = three_windows();
 	struct result_query q = every;
@@ -144,8 +144,8 @@ static void test_numbers(void **state)
 
 		for (size_t k = 0; k < v.n; k++) {
 			const struct verdict *it = &v.items[k];
-			double value = json_value_number(
-				json_get(row, "value"), (double)NAN);
+			double value = json_value_number(json_get(row, "value"),
+							 (double)NAN);
 
 			if (strcmp(json_text(json_get(row, "column")),
 				   it->column) ||
@@ -158,8 +158,8 @@ static void test_numbers(void **state)
 				assert_memory_equal(&value, &it->value,
 						    sizeof(value));
 			else
-				assert_false(json_is_number(
-					json_get(row, "value")));
+				assert_false(
+					json_is_number(json_get(row, "value")));
 			n++;
 		}
 	}
@@ -377,7 +377,14 @@ static void test_pages_while_writing(void **state)
 static void test_cursors(void **state)
 {
 	static const char *const bad[] = {
-		"", "x", "AAAA", "%%%", "AQ", "=====", "AQ==", "ab+/",
+		"",
+		"x",
+		"AAAA",
+		"%%%",
+		"AQ",
+		"=====",
+		"AQ==",
+		"ab+/",
 		"////////////////////////////////////////////////////"};
 	const struct result_key key = {
 		.window_start_us = -1234567,
@@ -469,10 +476,10 @@ static void test_glance(void **state)
 	assert_string_equal(json_text(json_get(g, "active_baseline")), "b1");
 	assert_false(json_value_bool(
 		json_get(json_get(g, "newest_window"), "final"), true));
-	assert_int_equal(json_value_int(json_get(json_get(g, "newest_window"),
-						 "n_events"),
-					0),
-			 FIXTURE_ROWS);
+	assert_int_equal(
+		json_value_int(
+			json_get(json_get(g, "newest_window"), "n_events"), 0),
+		FIXTURE_ROWS);
 	input = json_get(json_get(g, "signals"), "input");
 	assert_false(json_value_bool(json_get(input, "drifted"), true));
 	assert_int_equal(json_value_int(json_get(input, "columns"), 0), 1);
@@ -485,16 +492,16 @@ static void test_glance(void **state)
 						 "drifted_columns"),
 					0),
 			 1);
-	assert_true(json_value_number(json_get(json_get(signals, "input"),
-					       "share"),
-				      0) == 1.0);
-	assert_true(json_value_number(json_get(json_get(signals, "output"),
-					       "share"),
-				      1) == 0.0);
+	assert_true(
+		json_value_number(json_get(json_get(signals, "input"), "share"),
+				  0) == 1.0);
+	assert_true(json_value_number(
+			    json_get(json_get(signals, "output"), "share"),
+			    1) == 0.0);
 	assert_int_equal(json_count(json_get(signals, "quality")), 0);
-	assert_int_equal(json_value_int(
-				 json_get(json_get(g, "counters"), "late"), 0),
-			 2);
+	assert_int_equal(
+		json_value_int(json_get(json_get(g, "counters"), "late"), 0),
+		2);
 	assert_int_equal(json_count(json_get(g, "sources")), 1);
 	json_free(g);
 	fixture_free(f);
