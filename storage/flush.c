@@ -36,6 +36,7 @@ struct flusher *flusher_new(const struct flush_options *o)
 	f->interval_us = o->interval_us;
 	f->pg = pg_new(&o->pg);
 	f->cursor = journal_cursor_new(o->journal);
+	f->opened = journal_durable_end(o->journal);
 	f->baselines = baseline_cache_new(BASELINE_CACHE_BYTES);
 	f->hash = hash128_new();
 	f->index = dict_new(0, 0);

@@ -30,7 +30,9 @@ struct journal;
  * flush only inserts, apart from its own source_position row.
  *
  * At step 1: a position ahead of the journal's end for the model: the journal
- * lost its tail; a new source id is taken and the gap counted `lost`.  Another
+ * lost its tail; a new source id is taken, and what was acknowledged since the
+ * journal was opened is applied under it (or counted `lost` when there is no
+ * room).  Another
  * chain at the same seq, or a higher epoch: the journal was cloned; ERR_FENCED.
  * A position behind ours (failover to an older replica): applied again from
  * there; what the journal no longer has is counted `lost`.
@@ -68,6 +70,8 @@ struct flush_status {
 };
 
 struct flusher;
+
+/* Before anything is appended to the journal that was just opened. */
 struct flusher *flusher_new(const struct flush_options *o);
 void flusher_free(struct flusher *f);
 

@@ -21,6 +21,7 @@
  *
  *	flush.c        the thread, its rounds, its status
  *	flush_stream.c streams: what is believed of each position row, step 1
+ *	flush_salvage.c the journal lost its tail
  *	flush_span.c   collecting frames into spans; the main pass, laggards
  *	flush_plan.c   what a span's payloads say: keys, windows
  *	flush_apply.c  the transaction, retries, halving
@@ -96,6 +97,8 @@ struct flush_stream {
 	int64_t model_id, source_id;
 	bool is_known;      /* done was read behind the lock, or committed */
 	bool is_verified;   /* its chain was compared with the journal's */
+	bool is_closed;     /* its journal lost its tail: nothing to apply */
+	bool is_salvaged;   /* what this life wrote of it was looked after */
 	bool has_model_row; /* driftd.model was seen to have one */
 	struct flush_row done; /* as of the last commit or reading */
 	struct flush_span span;
@@ -153,6 +156,8 @@ struct flusher {
 	size_t n_streams, cap_streams;
 	struct dict *index; /* (model, source) -> stream */
 
+	uint64_t opened; /* the end of the journal when it was opened */
+	int64_t renewed_from; /* the identity given up in this life; 0: none */
 	uint64_t scan; /* the main pass has examined everything before */
 	int64_t now_us; /* the database's clock at the round's start */
 	uint64_t end;   /* what was durable after that */
@@ -194,11 +199,16 @@ int flush_stream_load(struct flusher *f, struct flush_stream *s,
 int flush_stream_lock(struct flusher *f, struct flush_stream *s,
 		      struct err *e);
 /* Compare what the journal says of seq with what the row says. */
-int flush_stream_verify(struct flush_stream *s, const struct journal_frame *h,
-			struct err *e);
+int flush_stream_verify(const struct flusher *f, struct flush_stream *s,
+			const struct journal_frame *h, struct err *e);
 int flush_list_sources(struct flusher *f, struct err *e);
 int flush_heartbeats(struct flusher *f, struct err *e);
 int flush_prune(struct flusher *f, struct err *e);
+
+/* flush_salvage.c: the row of ${s} is ahead of the journal's end ${mine} */
+int flush_salvage(struct flusher *f, struct flush_stream *s, struct err *e);
+int flush_renew(struct flusher *f, struct flush_stream *s,
+		const struct journal_model_state *mine, struct err *e);
 
 /* flush_span.c */
 void flush_span_clear(struct flush_span *span);
@@ -260,6 +270,9 @@ int flush_sql_move(struct flusher *f, const struct flush_stream *s,
 		   bool caught_up, struct err *e);
 int flush_sql_heartbeat(struct flusher *f, const struct flush_stream *s,
 			struct err *e);
+/* Count ${n} events more, as lost. */
+int flush_sql_lost(struct flusher *f, const struct flush_stream *s,
+		   uint64_t n, struct err *e);
 /* Rows {model_id} of a source. */
 int flush_sql_sources(struct flusher *f, int64_t source_id,
 		      struct pg_result **out, struct err *e);

@@ -62,9 +62,9 @@ static int accept(struct flusher *f, struct flush_stream *s,
 {
 	if (!s->is_known && flush_stream_load(f, s, e))
 		return -1;
-	if (flush_stream_verify(s, h, e))
+	if (flush_stream_verify(f, s, h, e))
 		return -1;
-	if (h->seq > s->done.seq)
+	if (h->seq > s->done.seq && !s->is_closed)
 		span_add(&s->span, h, from);
 	return 0;
 }

@@ -283,6 +283,18 @@ int flush_sql_heartbeat(struct flusher *f, const struct flush_stream *s,
 		       "WHERE model_id = $1 AND source_id = $2", p, NULL, e);
 }
 
+int flush_sql_lost(struct flusher *f, const struct flush_stream *s,
+		   uint64_t n, struct err *e)
+{
+	struct pg_params *p = params_of(f, s);
+
+	pg_add_int8(p, (int64_t)n);
+	return pg_exec(f->pg,
+		       "UPDATE driftd.source_position "
+		       "SET n_events = n_events + $3, lost = lost + $3 "
+		       "WHERE model_id = $1 AND source_id = $2", p, NULL, e);
+}
+
 int flush_sql_sources(struct flusher *f, int64_t source_id,
 		      struct pg_result **out, struct err *e)
 {

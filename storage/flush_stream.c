@@ -13,10 +13,7 @@
  *	another chain    at the same seq, or a higher epoch: the journal was
  *	                 cloned, and this is not the copy that goes on: fenced
  *	beyond the end   of the journal's own current identity: the journal lost
- *	                 its tail; it takes a new identity, and its frames from
- *	                 now on are another stream.  Those it still has were
- *	                 applied (the row says so).  What it lost after the row's
- *	                 seq nobody can count: a warning says so.
+ *	                 its tail; it takes a new identity (flush_salvage.c)
  */
 #include "storage/flush_internal.h"
 
@@ -70,6 +67,7 @@ void flush_streams_forget(struct flusher *f)
 		flush_span_clear(&s->span);
 		s->is_known = false;
 		s->is_verified = false;
+		s->is_closed = false;
 		s->has_model_row = false;
 		s->is_lagging = false;
 		s->done = (struct flush_row){.seq = 0};
@@ -102,8 +100,8 @@ static int fenced(const struct flush_stream *s, const char *why, struct err *e)
 		       (unsigned long long)s->source_id, why);
 }
 
-int flush_stream_verify(struct flush_stream *s, const struct journal_frame *h,
-			struct err *e)
+int flush_stream_verify(const struct flusher *f, struct flush_stream *s,
+			const struct journal_frame *h, struct err *e)
 {
 	uint64_t chain;
 
@@ -119,28 +117,13 @@ int flush_stream_verify(struct flush_stream *s, const struct journal_frame *h,
 		chain = h->chain_before;
 	else
 		return 0; /* older, or beyond a gap: nothing to compare */
-	if (chain != s->done.chain)
+	if (chain != s->done.chain &&
+	    s->source_id == journal_source_id(f->options.journal))
 		return fenced(s, "its frames are not those that the database "
 				 "has applied", e);
+	/* Under an identity that was given up they were salvaged. */
+	s->is_closed = chain != s->done.chain;
 	s->is_verified = true;
-	return 0;
-}
-
-/* The journal is behind what was applied of its current identity. */
-static int renew(struct flusher *f, const struct flush_stream *s,
-		 const struct journal_model_state *mine, struct err *e)
-{
-	if (journal_renew_source(f->options.journal, e))
-		return -1;
-	log_warn("flush",
-		 "journal %016llx ends at seq %llu of a model, the database "
-		 "has applied seq %llu: the journal lost its tail, and with "
-		 "it what was acknowledged after that; it goes on as %016llx",
-		 (unsigned long long)s->source_id,
-		 (unsigned long long)mine->seq,
-		 (unsigned long long)s->done.seq,
-		 (unsigned long long)journal_source_id(f->options.journal));
-	f->has_sources = false;
 	return 0;
 }
 
@@ -149,11 +132,13 @@ static int check_end(struct flusher *f, struct flush_stream *s, struct err *e)
 {
 	struct journal_model_state mine;
 
+	if (f->renewed_from != 0 && s->source_id == f->renewed_from)
+		return flush_salvage(f, s, e);
 	if (s->source_id != journal_source_id(f->options.journal))
 		return 0;
 	journal_model_state(f->options.journal, s->model_id, &mine);
 	if (s->done.seq > mine.seq)
-		return renew(f, s, &mine, e);
+		return flush_renew(f, s, &mine, e);
 	if (s->done.seq == mine.seq && s->done.seq > 0) {
 		if (s->done.chain != mine.chain)
 			return fenced(s, "its last frame is not the one that "
