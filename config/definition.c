@@ -56,10 +56,11 @@ static void put_columns(struct json_out *w, const struct config_model *m)
 {
 	const struct config_column **sorted;
 
-	sorted = xcalloc(m->n_columns + 1, sizeof(*sorted));
+	sorted = xcalloc(m->n_columns + 1, sizeof(struct config_column *));
 	for (size_t i = 0; i < m->n_columns; i++)
 		sorted[i] = &m->columns[i];
-	qsort(sorted, m->n_columns, sizeof(*sorted), compare_columns);
+	qsort(sorted, m->n_columns, sizeof(struct config_column *),
+	      compare_columns);
 	json_key(w, "columns");
 	json_array_begin(w);
 	for (size_t i = 0; i < m->n_columns; i++) {

@@ -41,7 +41,8 @@ static int expand_one(const char *text, const char **end, struct buf *out,
 			       "${NAME:-default}, and $$ for a dollar",
 			       (int)(close - text), text);
 	name = xstrndup(text, n);
-	value = getenv(name);
+	/* Nobody changes the environment while threads run. */
+	value = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
 	if (text[n] == ':' && (!value || !*value))
 		buf_add(out, text + n + 2, (size_t)(close - text) - n - 2);
 	else if (!value)

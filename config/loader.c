@@ -23,7 +23,7 @@ const struct document *loader_open(struct loader *l, const char *path,
 		document_load(path, (unsigned)l->n_documents, at, &l->problems);
 
 	l->documents = xrealloc_array(l->documents, l->n_documents + 1,
-				      sizeof(*l->documents));
+				      sizeof(struct document *));
 	l->documents[l->n_documents++] = d;
 	return d;
 }
@@ -37,7 +37,7 @@ void loader_unknown(struct loader *l, const struct node *at, bool key,
 
 	if (strlen(wrong) <= CONFIG_NAME_MAX)
 		near = option_suggest(names, n, wrong);
-	buf_init(&text, 2 * NODE_FILE_MAX);
+	buf_init(&text, NODE_MESSAGE_MAX);
 	buf_printf(&text, "unknown %s \"%s\"", kind, wrong);
 	if (near)
 		buf_printf(&text, ", did you mean \"%s\"?", near);
@@ -118,7 +118,7 @@ static const struct option *find_option(const struct loader_table *t,
 	const struct option *o;
 	struct buf name;
 
-	buf_init(&name, 2 * NODE_FILE_MAX);
+	buf_init(&name, NODE_MESSAGE_MAX);
 	buf_add_str(&name, t->prefix);
 	buf_add_str(&name, key);
 	o = name.failed ? NULL
@@ -269,7 +269,7 @@ static const struct node *find_twin(const struct node *map, const char *key)
 	const struct node *twin;
 	struct buf name;
 
-	buf_init(&name, 2 * NODE_FILE_MAX);
+	buf_init(&name, NODE_MESSAGE_MAX);
 	buf_printf(&name, "%s_file", key);
 	twin = node_find(map, buf_str(&name));
 	buf_release(&name);

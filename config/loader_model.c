@@ -22,7 +22,7 @@ static int64_t make_model_id(const struct config_model *m)
 	struct buf key;
 	int64_t id;
 
-	buf_init(&key, 4 * NODE_FILE_MAX);
+	buf_init(&key, NODE_MESSAGE_MAX);
 	buf_add(&key, m->name, strlen(m->name) + 1);
 	buf_add_str(&key, m->version);
 	id = hash_id63(key.data, key.len);

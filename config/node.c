@@ -255,10 +255,10 @@ static void check_duplicates(struct builder *b, const struct node *n)
 
 	if (n->n_items < 2)
 		return;
-	sorted = xcalloc(n->n_items, sizeof(*sorted));
+	sorted = xcalloc(n->n_items, sizeof(struct node *));
 	for (size_t i = 0; i < n->n_items; i++)
 		sorted[i] = n->items[i];
-	qsort(sorted, n->n_items, sizeof(*sorted), compare_keys);
+	qsort(sorted, n->n_items, sizeof(struct node *), compare_keys);
 	for (size_t i = 1; i < n->n_items; i++)
 		if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
 			problems_add_key(b->problems, sorted[i],

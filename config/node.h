@@ -19,7 +19,8 @@ struct problems;
 
 enum {
 	NODE_FILE_MAX = 1 << 20, /* bytes of a file */
-	NODE_DEPTH_MAX = 32
+	NODE_DEPTH_MAX = 32,
+	NODE_MESSAGE_MAX = 4 * NODE_FILE_MAX /* that quotes any of it */
 };
 
 enum node_kind { NODE_SCALAR, NODE_SEQUENCE, NODE_MAPPING };

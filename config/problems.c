@@ -40,7 +40,7 @@ static void add(struct problems *p, const struct document *d, unsigned line,
 	p->document = d->index;
 	p->line = line;
 	p->column = column;
-	buf_init(&text, 4 * NODE_FILE_MAX);
+	buf_init(&text, NODE_MESSAGE_MAX);
 	buf_vprintf(&text, fmt, ap);
 	if (line)
 		err_set_at(&p->err, ERR_INVALID, line, column, "%s:%u:%u: %s",

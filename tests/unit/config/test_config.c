@@ -170,7 +170,7 @@ static void test_override(void **state)
 	assert_true(c->models[0].model_id >= 0);
 	assert_true(c->models[0].model_id != c->models[1].model_id);
 	config_unref(c);
-	load_fails("models:\n  - {file: model.yaml, min_rows: none}\n", 2, 33,
+	load_fails("models:\n  - {file: model.yaml, min_rows: none}\n", 2, 34,
 		   "min_rows");
 }
 
