@@ -189,11 +189,21 @@ static void csv_value(struct csv *c, uint32_t i, const char *at,
 		return; /* counted by the caller */
 	r->at = at;
 	(void)record_mark(r, c->slots[i]);
-	if (!csv_is_missing(c, f->text, f->len))
-		record_text(r, c->slots[i], f->text, f->len, false);
+	if (csv_is_missing(c, f->text, f->len))
+		return;
+	if (!record_is_numeric(r, c->slots[i])) {
+		if (memchr(f->text, '\0', f->len) != NULL ||
+		    !utf8_is_valid(f->text, f->len, NULL))
+			return; /* csv_check_row will say so */
+	}
+	record_text(r, c->slots[i], f->text, f->len, false);
 }
 
-/* What the grammar does not say of a row; it is [start, p). */
+/*
+ * What the grammar does not say of a row; it is [start, p).  Categories were
+ * checked one by one: none may get into the batch before the row is known to
+ * be good.
+ */
 static void csv_check_row(struct csv *c, const char *start)
 {
 	size_t len = (size_t)(c->p - start);

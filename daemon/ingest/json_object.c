@@ -55,7 +55,10 @@ static inline enum scan json_key(struct json_scan *s, struct record *r,
 		status = json_scan_text(s, &key);
 		if (status != SCAN_OK)
 			return status;
-		*slot = record_slot(r, key.text, key.len, nested);
+		/* A bad name is never kept: it would be guessed later. */
+		*slot = s->text_at == NULL
+				? record_slot(r, key.text, key.len, nested)
+				: RECORD_SLOT_OTHER;
 	}
 	json_scan_space(s);
 	if (UNLIKELY(s->p == s->end))
@@ -116,7 +119,9 @@ static inline enum scan json_value(struct json_scan *s, struct record *r,
 
 		s->p++;
 		status = json_scan_text(s, &text);
-		if (LIKELY(status == SCAN_OK))
+		/* No bad text becomes a category, not even in a row that is
+		 * given up. */
+		if (LIKELY(status == SCAN_OK && s->text_at == NULL))
 			record_text(r, slot, text.text, text.len, text.has_nul);
 		return status;
 	}

@@ -4,12 +4,12 @@
 
 #include "base/buf.h"
 #include "daemon/ingest/ingest.h"
+#include "storage/batch.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct batch;
 struct config_model;
 struct dict;
 
@@ -102,6 +102,13 @@ static inline bool record_is_special(const struct record *r, uint32_t slot,
 				     enum record_special which)
 {
 	return slot == r->n_columns + (uint32_t)which;
+}
+
+/* The slot is a numeric column. */
+static inline bool record_is_numeric(const struct record *r, uint32_t slot)
+{
+	return slot < r->n_columns &&
+	       r->batch->columns[slot].kind == COLUMN_NUMERIC;
 }
 
 /* The record at hand has ${slot}.  False when it had it already. */

@@ -227,6 +227,9 @@ static void test_rejections(void **state)
 		{"{'x': 1}\n{}", 1, 1, 1, 2, "a key in quotes"},
 		{"{\"c\": \"\\x41\"}\n{}", 1, 1, 1, 8, "escape"},
 		{"{\"c\": \"\\u00g0\"}\n{}", 1, 1, 1, 12, "hexadecimal"},
+		/* nor does a bad name become good by coming again */
+		{"{\"\xff\": 1}\n{\"\xff\": 1}\n{\"\xff\": 1}", 0, 3, 1, 3,
+		 "UTF-8"},
 		/* an object over several lines: its members are no records */
 		{"{\n  \"x\": 1,\n  \"y\":\n  {\"c\": oops},\n  \"d\": 2\n}"
 		 "\n{\n  \"x\": 7\n}\n",
