@@ -180,8 +180,8 @@ static int decode_head(struct baseline *b, struct reader *in, struct err *e)
 	if (n_columns > in->len - in->pos)
 		return err_set(e, ERR_INVALID, "a baseline is cut short");
 	b->n_blocks = (uint32_t)n_blocks;
-	b->columns = xcalloc(n_columns > 0 ? n_columns : 1,
-			     sizeof(*b->columns));
+	b->columns =
+		xcalloc(n_columns > 0 ? n_columns : 1, sizeof(*b->columns));
 	b->n_columns = (uint32_t)n_columns;
 	return 0;
 }

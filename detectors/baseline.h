@@ -25,19 +25,19 @@ struct baseline_column {
 	char *name; /* owned */
 	enum column_kind kind;
 	enum column_role role;
-	struct cells *cells;      /* owned */
-	struct profile *profile;  /* owned, over all rows */
-	struct profile **blocks;  /* owned, n_blocks of them */
+	struct cells *cells;	 /* owned */
+	struct profile *profile; /* owned, over all rows */
+	struct profile **blocks; /* owned, n_blocks of them */
 };
 
 struct baseline {
 	uint8_t hash[SHA256_SIZE];
 	uint64_t n_rows;
-	uint32_t n_blocks;           /* min(BASELINE_BLOCKS, n_rows) */
-	int64_t first_us, last_us;   /* event times; INT64_MIN without them */
+	uint32_t n_blocks;	   /* min(BASELINE_BLOCKS, n_rows) */
+	int64_t first_us, last_us; /* event times; INT64_MIN without them */
 	uint32_t n_columns;
 	struct baseline_column *columns; /* owned, sorted by name */
-	size_t memory;               /* bytes, about */
+	size_t memory;			 /* bytes, about */
 };
 
 void baseline_free(struct baseline *b);

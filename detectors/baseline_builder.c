@@ -54,8 +54,8 @@ baseline_builder_new(const struct baseline_spec_column *columns,
 	struct baseline_builder *b = xcalloc(1, sizeof(*b));
 	size_t i;
 
-	b->columns = xcalloc(n_columns > 0 ? n_columns : 1,
-			     sizeof(*b->columns));
+	b->columns =
+		xcalloc(n_columns > 0 ? n_columns : 1, sizeof(*b->columns));
 	b->n_columns = n_columns;
 	b->resolution = resolution;
 	b->max_categories = max_categories;
@@ -85,46 +85,55 @@ void baseline_builder_free(struct baseline_builder *b)
 	free(b);
 }
 
-/* Room for ${more} elements of ${size} after ${n}, within max_bytes. */
-static int grow(struct baseline_builder *b, void **array, size_t *cap,
-		size_t need, size_t size, struct err *e)
+/*
+ * ${array} with room for ${need} elements of ${size}, within max_bytes; NULL
+ * and ${e}, and the array as it was, when there is none.
+ */
+static void *grow(struct baseline_builder *b, void *array, size_t *cap,
+		  size_t need, size_t size, struct err *e)
 {
-	size_t wanted = *cap > 0 ? *cap : 256;
+	size_t wanted = *cap > 0 ? *cap : 256, left;
 	void *larger;
 
-	if (need <= *cap)
-		return 0;
+	if (array != NULL && need <= *cap)
+		return array;
 	while (wanted < need)
 		wanted += wanted / 2;
-	if (b->max_bytes > 0 &&
-	    (wanted - *cap) * size > b->max_bytes - b->used)
+	left = b->max_bytes > b->used ? b->max_bytes - b->used : 0;
+	if (b->max_bytes == 0)
+		left = SIZE_MAX;
+	if ((wanted - *cap) * size > left)
 		wanted = need;
-	if (b->max_bytes > 0 &&
-	    (wanted - *cap) * size > b->max_bytes - b->used)
-		return err_set(e, ERR_LIMIT,
-			       "the training data take more than %zu bytes",
-			       b->max_bytes);
-	larger = reallocarray(*array, wanted, size);
-	if (larger == NULL)
-		return err_set(e, ERR_LIMIT,
-			       "no memory for the training data");
+	if ((wanted - *cap) * size > left) {
+		err_set(e, ERR_LIMIT,
+			"the training data take more than %zu bytes",
+			b->max_bytes);
+		return NULL;
+	}
+	larger = reallocarray(array, wanted > 0 ? wanted : 1, size);
+	if (larger == NULL) {
+		err_set(e, ERR_LIMIT, "no memory for the training data");
+		return NULL;
+	}
 	b->used += (wanted - *cap) * size;
-	*array = larger;
 	*cap = wanted;
-	return 0;
+	return larger;
 }
 
 int baseline_builder_numbers(struct baseline_builder *b, size_t c,
 			     const double *values, size_t n, struct err *e)
 {
 	struct builder_column *column = &b->columns[c];
+	void *grown;
 
 	if (column->spec.kind != COLUMN_NUMERIC)
 		return err_set(e, ERR_BUG, "column \"%s\" is not numeric",
 			       column->spec.name);
-	if (grow(b, &column->values, &column->cap, column->n + n,
-		 sizeof(double), e) != 0)
+	grown = grow(b, column->values, &column->cap, column->n + n,
+		     sizeof(double), e);
+	if (grown == NULL)
 		return -1;
+	column->values = grown;
 	if (n > 0)
 		memcpy((double *)column->values + column->n, values,
 		       n * sizeof(double));
@@ -139,8 +148,7 @@ static int add_text(struct baseline_builder *b, struct builder_column *column,
 {
 	size_t before = dict_memory(column->texts);
 	uint32_t n_before = dict_count(column->texts);
-	void *flags = column->is_number;
-	int rc;
+	void *grown;
 
 	*code = dict_add(column->texts, t->text, t->len);
 	if (*code == DICT_NONE)
@@ -152,10 +160,11 @@ static int add_text(struct baseline_builder *b, struct builder_column *column,
 		return err_set(e, ERR_LIMIT,
 			       "the training data take more than %zu bytes",
 			       b->max_bytes);
-	rc = grow(b, &flags, &column->cap_is_number, (size_t)*code + 1, 1, e);
-	column->is_number = flags;
-	if (rc != 0)
+	grown = grow(b, column->is_number, &column->cap_is_number,
+		     (size_t)*code + 1, 1, e);
+	if (grown == NULL)
 		return -1;
+	column->is_number = grown;
 	if (*code >= n_before)
 		column->is_number[*code] = false;
 	column->is_number[*code] |= t->is_number;
@@ -169,6 +178,7 @@ int baseline_builder_codes(struct baseline_builder *b, size_t c,
 {
 	struct builder_column *column = &b->columns[c];
 	uint32_t *out;
+	void *grown;
 	size_t i;
 
 	if (column->spec.kind != COLUMN_CATEGORICAL)
@@ -181,9 +191,11 @@ int baseline_builder_codes(struct baseline_builder *b, size_t c,
 	}
 	for (i = 0; i < n_texts; i++)
 		column->remap[i] = DICT_NONE;
-	if (grow(b, &column->values, &column->cap, column->n + n,
-		 sizeof(uint32_t), e) != 0)
+	grown = grow(b, column->values, &column->cap, column->n + n,
+		     sizeof(uint32_t), e);
+	if (grown == NULL)
 		return -1;
+	column->values = grown;
 	out = (uint32_t *)column->values + column->n;
 	for (i = 0; i < n; i++) {
 		uint32_t code = codes[i];
@@ -206,14 +218,13 @@ int baseline_builder_codes(struct baseline_builder *b, size_t c,
 int baseline_builder_rows(struct baseline_builder *b, const int64_t *times,
 			  size_t n, struct err *e)
 {
-	void *array = b->times;
+	void *grown = grow(b, b->times, &b->cap_rows, b->n_rows + n,
+			   sizeof(int64_t), e);
 	size_t i;
-	int rc = grow(b, &array, &b->cap_rows, b->n_rows + n, sizeof(int64_t),
-		      e);
 
-	b->times = array;
-	if (rc != 0)
+	if (grown == NULL)
 		return -1;
+	b->times = grown;
 	for (i = 0; i < n; i++)
 		b->times[b->n_rows + i] = times != NULL ? times[i] : INT64_MIN;
 	b->n_rows += n;
@@ -221,8 +232,8 @@ int baseline_builder_rows(struct baseline_builder *b, const int64_t *times,
 		if (b->columns[i].n != b->n_rows)
 			return err_set(e, ERR_BUG,
 				       "column \"%s\" has %zu rows, not %zu",
-				       b->columns[i].spec.name,
-				       b->columns[i].n, b->n_rows);
+				       b->columns[i].spec.name, b->columns[i].n,
+				       b->n_rows);
 	}
 	return 0;
 }
@@ -306,9 +317,9 @@ static struct category_text *category_texts(const struct builder_column *from)
 }
 
 static int build_column(const struct baseline_builder *b,
-			const struct builder_column *from,
-			const uint32_t *rows, struct baseline *out,
-			struct baseline_column *c, struct err *e)
+			const struct builder_column *from, const uint32_t *rows,
+			struct baseline *out, struct baseline_column *c,
+			struct err *e)
 {
 	struct category_text *texts = NULL;
 	size_t n_texts = 0, j;
@@ -336,8 +347,8 @@ static int build_column(const struct baseline_builder *b,
 					    rows + start, end - start);
 		else
 			profile_add_categories(c->blocks[j], from->values,
-					       rows + start, end - start,
-					       texts, n_texts);
+					       rows + start, end - start, texts,
+					       n_texts);
 	}
 	rc = baseline_sum_blocks(out, c, e);
 	free(texts);
@@ -351,19 +362,18 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*x)->spec.name, (*y)->spec.name);
 }
 
-static int build_columns(const struct baseline_builder *b,
-			 struct baseline *out, struct err *e)
+static int build_columns(const struct baseline_builder *b, struct baseline *out,
+			 struct err *e)
 {
 	const struct builder_column **sorted;
 	uint32_t *rows;
 	size_t i;
 	int rc = 0;
 
-	sorted = xcalloc(b->n_columns > 0 ? b->n_columns : 1,
-			 sizeof(struct builder_column *));
+	sorted = xcalloc(b->n_columns > 0 ? b->n_columns : 1, sizeof(void *));
 	for (i = 0; i < b->n_columns; i++)
 		sorted[i] = &b->columns[i];
-	qsort(sorted, b->n_columns, sizeof(*sorted), compare_names);
+	qsort(sorted, b->n_columns, sizeof(void *), compare_names);
 	rows = order_rows(b->times, b->n_rows);
 	for (i = 0; i + 1 < b->n_rows && b->times[rows[i]] == INT64_MIN; i++)
 		;
@@ -391,8 +401,10 @@ static int seal(struct baseline *b, struct err *e)
 	buf_init(&bytes, ENCODING_MAX);
 	baseline_encode(b, &bytes);
 	if (bytes.failed)
-		rc = err_set(e, ERR_LIMIT, "the baseline takes more than %d "
-			     "bytes", ENCODING_MAX);
+		rc = err_set(e, ERR_LIMIT,
+			     "the baseline takes more than %d "
+			     "bytes",
+			     ENCODING_MAX);
 	else
 		sha256(bytes.data, bytes.len, b->hash);
 	buf_release(&bytes);
@@ -417,8 +429,8 @@ struct baseline *baseline_builder_finish(struct baseline_builder *b,
 	}
 	out = xcalloc(1, sizeof(*out));
 	out->n_rows = b->n_rows;
-	out->n_blocks = b->n_rows < BASELINE_BLOCKS ? (uint32_t)b->n_rows :
-						      BASELINE_BLOCKS;
+	out->n_blocks = b->n_rows < BASELINE_BLOCKS ? (uint32_t)b->n_rows
+						    : BASELINE_BLOCKS;
 	out->n_columns = (uint32_t)b->n_columns;
 	out->columns = xcalloc(b->n_columns > 0 ? b->n_columns : 1,
 			       sizeof(*out->columns));

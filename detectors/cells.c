@@ -163,8 +163,8 @@ struct cells *cells_new_numeric(const double *sorted, size_t n,
 	return c;
 }
 
-struct cells *cells_new_categorical(const struct category_text *texts,
-				    size_t n, uint32_t max_categories)
+struct cells *cells_new_categorical(const struct category_text *texts, size_t n,
+				    uint32_t max_categories)
 {
 	struct cells *c = xcalloc(1, sizeof(*c));
 
@@ -274,7 +274,8 @@ struct cells *cells_decode(struct reader *in, struct err *e)
 
 	if (in->failed || version != CELLS_VERSION ||
 	    kind > COLUMN_CATEGORICAL) {
-		err_set(e, ERR_INVALID, "cells have an unknown version or kind");
+		err_set(e, ERR_INVALID,
+			"cells have an unknown version or kind");
 		goto fail;
 	}
 	c->kind = (enum column_kind)kind;

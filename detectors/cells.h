@@ -50,7 +50,7 @@ struct cells {
 	/* categorical */
 	uint32_t n_categories;
 	struct dict *categories; /* owned; index = cell */
-	bool truncated;          /* the training data had more of them */
+	bool truncated;		 /* the training data had more of them */
 
 	struct cells_search *search; /* owned; private to cells.c */
 };
@@ -63,8 +63,8 @@ struct cells *cells_new_numeric(const double *sorted, size_t n,
 				unsigned resolution);
 
 /* ${texts}: the distinct categories, any order. */
-struct cells *cells_new_categorical(const struct category_text *texts,
-				    size_t n, uint32_t max_categories);
+struct cells *cells_new_categorical(const struct category_text *texts, size_t n,
+				    uint32_t max_categories);
 void cells_free(struct cells *c);
 
 /* Index of the cell that holds ${v}, which is finite. */

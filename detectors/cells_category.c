@@ -148,7 +148,8 @@ int cells_category_decode(struct cells *c, struct reader *in, struct err *e)
 	/* each text takes a byte or more */
 	if (in->failed || truncated > 1 || n > in->len - in->pos ||
 	    n > UINT32_MAX / 4)
-		return err_set(e, ERR_INVALID, "cells have too many categories");
+		return err_set(e, ERR_INVALID,
+			       "cells have too many categories");
 	c->truncated = truncated;
 	c->categories = dict_new(0, 0);
 	for (i = 0; i < n; i++) {

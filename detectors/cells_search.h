@@ -21,24 +21,24 @@ struct cells;
 
 /* What counting a value in a cell needs, in half a cache line. */
 struct cell_geometry {
-	double upper;   /* the edge; +inf in the last cell */
-	double lower;   /* 0 in the unbounded cells */
+	double upper;	/* the edge; +inf in the last cell */
+	double lower;	/* 0 in the unbounded cells */
 	double inverse; /* 4096 / width; 0 in the unbounded cells */
 	double unused;
 };
 
 struct cells_search {
-	double *padded;  /* owned; the edges, then +inf */
-	uint32_t steps;  /* halvings */
+	double *padded;	 /* owned; the edges, then +inf */
+	uint32_t steps;	 /* halvings */
 	uint16_t *table; /* owned; NULL = binary search from 0 */
 	double base, scale, last;
 	struct cell_geometry *geometry; /* owned, one per cell */
-	double first_edge, last_edge;   /* +inf, -inf without edges */
+	double first_edge, last_edge;	/* +inf, -inf without edges */
 
 	/* categorical: categories that are numbers, by their bits */
-	uint32_t n_slots;     /* a power of two; 0 = none */
-	uint64_t *slot_bits;  /* owned */
-	uint32_t *slot_cell;  /* owned; DICT_NONE = free */
+	uint32_t n_slots;    /* a power of two; 0 = none */
+	uint64_t *slot_bits; /* owned */
+	uint32_t *slot_cell; /* owned; DICT_NONE = free */
 	uint32_t slot_shift;
 };
 

@@ -52,7 +52,9 @@ const struct detector detector_chi2 = {
 	.summary = "Pearson's chi-square test of the categories",
 	.kinds = DETECTOR_KINDS_CATEGORICAL,
 	.by_default = true,
-	.thresholds = {.warning = (double)NAN, .error = (double)NAN, .critical = (double)NAN},
+	.thresholds = {.warning = (double)NAN,
+		       .error = (double)NAN,
+		       .critical = (double)NAN},
 	.run = chi2_run,
 	.contribution = chi2_contribution,
 };

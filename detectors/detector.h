@@ -17,22 +17,24 @@ struct pair;
 
 enum finding_status {
 	FINDING_OK,
-	FINDING_EMPTY,          /* no current value, or no reference value */
+	FINDING_EMPTY,		/* no current value, or no reference value */
 	FINDING_NOT_APPLICABLE, /* this column has no such measure */
 };
 
 struct finding {
 	enum finding_status status;
-	double value;        /* NaN unless FINDING_OK */
+	double value;	     /* NaN unless FINDING_OK */
 	double lower, upper; /* always hold the exact value; equal when exact */
-	double p_value;      /* NaN when there is none */
-	uint64_t n_ref;      /* sample sizes the value rests on */
+	double p_value;	     /* NaN when there is none */
+	uint64_t n_ref;	     /* sample sizes the value rests on */
 	uint64_t n_cur;
 };
 
-enum { DETECTOR_KINDS_NUMERIC = 1 << COLUMN_NUMERIC,
-       DETECTOR_KINDS_CATEGORICAL = 1 << COLUMN_CATEGORICAL,
-       DETECTOR_KINDS_ALL = 3 };
+enum {
+	DETECTOR_KINDS_NUMERIC = 1 << COLUMN_NUMERIC,
+	DETECTOR_KINDS_CATEGORICAL = 1 << COLUMN_CATEGORICAL,
+	DETECTOR_KINDS_ALL = 3
+};
 
 struct thresholds {
 	double warning, error, critical; /* NaN: no such level */
@@ -42,11 +44,11 @@ struct detector {
 	const char *name;    /* in `detectors:`: "ks" */
 	const char *metric;  /* in results and `thresholds:`: "ks_statistic" */
 	const char *summary; /* one line */
-	unsigned kinds;      /* bit 1 << column_kind */
-	bool decides;        /* whether it can make a column `drifted` */
+	unsigned kinds;	     /* bit 1 << column_kind */
+	bool decides;	     /* whether it can make a column `drifted` */
 	bool by_default;     /* runs when `detectors:` is not given */
-	bool always;         /* runs whatever `detectors:` says (shares) */
-	bool over_rows;      /* rests on all rows, not on the valid values */
+	bool always;	     /* runs whatever `detectors:` says (shares) */
+	bool over_rows;	     /* rests on all rows, not on the valid values */
 	struct thresholds thresholds; /* used when nothing else is given */
 
 	/* Fill ${out}.  Counts of any size, empty sides and bins included. */

@@ -24,8 +24,8 @@ static void invalid_share_run(const struct pair *p, struct finding *out)
 	effect_set(out, (double)p->cur.n_invalid / (double)out->n_cur);
 }
 
-static double invalid_share_bound(const struct pair *p,
-				  const struct finding *f, double alpha)
+static double invalid_share_bound(const struct pair *p, const struct finding *f,
+				  double alpha)
 {
 	return effect_share_rise(p->ref.n_invalid, f->n_ref, p->cur.n_invalid,
 				 f->n_cur, alpha);
@@ -40,7 +40,9 @@ const struct detector detector_invalid_share = {
 	.by_default = true,
 	.always = true,
 	.over_rows = true,
-	.thresholds = {.warning = (double)NAN, .error = 0.05, .critical = (double)NAN},
+	.thresholds = {.warning = (double)NAN,
+		       .error = 0.05,
+		       .critical = (double)NAN},
 	.run = invalid_share_run,
 	.bound = invalid_share_bound,
 };

@@ -55,7 +55,9 @@ const struct detector detector_js = {
 	.kinds = DETECTOR_KINDS_ALL,
 	.decides = true,
 	.by_default = true,
-	.thresholds = {.warning = (double)NAN, .error = 0.1, .critical = (double)NAN},
+	.thresholds = {.warning = (double)NAN,
+		       .error = 0.1,
+		       .critical = (double)NAN},
 	.run = js_run,
 	.bound = js_bound,
 };

@@ -230,9 +230,9 @@ static void no_baseline(const struct judge_column *column,
 			const struct profile_set *window,
 			const struct profile *p, struct verdicts *out)
 {
-	struct verdict *v = add_verdict(out, column->name,
-					detector_missing_share.metric,
-					column_signal(column->role));
+	struct verdict *v =
+		add_verdict(out, column->name, detector_missing_share.metric,
+			    column_signal(column->role));
 	uint64_t gap = gap_of(window, p), n = rows_of(p) + gap;
 
 	v->status = VERDICT_NO_BASELINE;
@@ -292,8 +292,8 @@ static double alpha_of_column(const struct judge_spec *spec,
 static void add_volume(uint64_t n_reference, uint64_t n_events,
 		       struct verdicts *out)
 {
-	struct verdict *v = add_verdict(out, JUDGE_MODEL_COLUMN, "volume",
-					SIGNAL_DATA);
+	struct verdict *v =
+		add_verdict(out, JUDGE_MODEL_COLUMN, "volume", SIGNAL_DATA);
 
 	set_value(v, (double)n_events);
 	v->n_reference = n_reference;

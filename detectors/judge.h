@@ -27,9 +27,9 @@ enum verdict_status {
 	VERDICT_OK,
 	VERDICT_INSUFFICIENT_DATA, /* n_current below min_rows; value kept */
 	VERDICT_NO_BASELINE,
-	VERDICT_EMPTY,              /* all missing */
+	VERDICT_EMPTY,		    /* all missing */
 	VERDICT_CONSTANT_REFERENCE, /* judged all the same */
-	VERDICT_TYPE_CHANGED,       /* numeric column, most values invalid */
+	VERDICT_TYPE_CHANGED,	    /* numeric column, most values invalid */
 	VERDICT_NOT_APPLICABLE
 };
 
@@ -66,17 +66,17 @@ struct judge_spec {
 };
 
 struct verdict {
-	const char *column;  /* borrowed from the spec, or "__model__" */
-	const char *metric;  /* static */
+	const char *column; /* borrowed from the spec, or "__model__" */
+	const char *metric; /* static */
 	enum signal signal;
 	enum verdict_status status;
 	enum severity severity; /* highest threshold that bound is above */
 	bool drifted;
 	double value, lower, upper;
-	double p_value;    /* NaN when none */
+	double p_value;	   /* NaN when none */
 	double p_adjusted; /* Benjamini-Hochberg over the columns, per metric */
 	double threshold;  /* the `error` one; NaN when none */
-	double bound;      /* what was compared with it; NaN when none */
+	double bound;	   /* what was compared with it; NaN when none */
 	uint64_t n_reference, n_current;
 };
 
@@ -85,7 +85,8 @@ struct verdicts {
 	size_t n, cap;
 	size_t n_judged[N_SIGNALS];  /* columns with a judged metric */
 	size_t n_drifted[N_SIGNALS]; /* columns that drifted */
-	double drifted_share[N_SIGNALS]; /* weighted by importance; NaN if none */
+	double drifted_share
+		[N_SIGNALS]; /* weighted by importance; NaN if none */
 };
 
 /*

@@ -66,8 +66,8 @@ static void number_label(const struct pair *p, uint32_t bin,
 
 static size_t rank_bins(const struct pair *p, struct top_bin *out, size_t max)
 {
-	struct ranked *ranked = xcalloc(p->n_bins > 0 ? p->n_bins : 1,
-					sizeof(*ranked));
+	struct ranked *ranked =
+		xcalloc(p->n_bins > 0 ? p->n_bins : 1, sizeof(*ranked));
 	size_t i, n = 0;
 	uint32_t b;
 

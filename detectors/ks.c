@@ -89,16 +89,15 @@ static void ks_run(const struct pair *p, struct finding *out)
 		out->upper = two_ulp((double)d.upper / nm, 2.0);
 		out->upper = out->upper < 1.0 ? out->upper : 1.0;
 	}
-	out->p_value = special_kolmogorov_q(sqrt(n / (n + m) * m) *
-					    out->value);
+	out->p_value = special_kolmogorov_q(sqrt(n / (n + m) * m) * out->value);
 }
 
 static double ks_bound(const struct pair *p, const struct finding *f,
 		       double alpha)
 {
-	double off = sqrt(log(2.0 / alpha) / 2.0) *
-		     (1.0 / sqrt((double)p->ref.n) +
-		      1.0 / sqrt((double)p->cur.n));
+	double off =
+		sqrt(log(2.0 / alpha) / 2.0) *
+		(1.0 / sqrt((double)p->ref.n) + 1.0 / sqrt((double)p->cur.n));
 
 	return f->lower > off ? f->lower - off : 0.0;
 }
@@ -110,7 +109,9 @@ const struct detector detector_ks = {
 	.kinds = DETECTOR_KINDS_NUMERIC,
 	.decides = true,
 	.by_default = true,
-	.thresholds = {.warning = (double)NAN, .error = 0.1, .critical = (double)NAN},
+	.thresholds = {.warning = (double)NAN,
+		       .error = 0.1,
+		       .critical = (double)NAN},
 	.run = ks_run,
 	.bound = ks_bound,
 };

@@ -45,9 +45,9 @@ static double linf_bound(const struct pair *p, const struct finding *f,
 {
 	double difference;
 	uint32_t i = largest_cell(p, &difference);
-	double noise = effect_share_noise(p->ref.count[i], p->ref.n,
-					  p->cur.count[i], p->cur.n,
-					  alpha / p->n_cells);
+	double noise =
+		effect_share_noise(p->ref.count[i], p->ref.n, p->cur.count[i],
+				   p->cur.n, alpha / p->n_cells);
 
 	return f->value > noise ? f->value : 0.0;
 }
@@ -59,7 +59,9 @@ const struct detector detector_linf = {
 	.kinds = DETECTOR_KINDS_CATEGORICAL,
 	.decides = true,
 	.by_default = true,
-	.thresholds = {.warning = (double)NAN, .error = 0.1, .critical = (double)NAN},
+	.thresholds = {.warning = (double)NAN,
+		       .error = 0.1,
+		       .critical = (double)NAN},
 	.run = linf_run,
 	.bound = linf_bound,
 };

@@ -23,8 +23,8 @@ static void missing_share_run(const struct pair *p, struct finding *out)
 	effect_set(out, (double)p->cur.n_missing / (double)out->n_cur);
 }
 
-static double missing_share_bound(const struct pair *p,
-				  const struct finding *f, double alpha)
+static double missing_share_bound(const struct pair *p, const struct finding *f,
+				  double alpha)
 {
 	return effect_share_rise(p->ref.n_missing, f->n_ref, p->cur.n_missing,
 				 f->n_cur, alpha);
@@ -39,7 +39,9 @@ const struct detector detector_missing_share = {
 	.by_default = true,
 	.always = true,
 	.over_rows = true,
-	.thresholds = {.warning = (double)NAN, .error = 0.05, .critical = (double)NAN},
+	.thresholds = {.warning = (double)NAN,
+		       .error = 0.05,
+		       .critical = (double)NAN},
 	.run = missing_share_run,
 	.bound = missing_share_bound,
 };

@@ -47,7 +47,9 @@ const struct detector detector_new_category_share = {
 	.decides = true,
 	.by_default = true,
 	.always = true,
-	.thresholds = {.warning = (double)NAN, .error = 0.05, .critical = (double)NAN},
+	.thresholds = {.warning = (double)NAN,
+		       .error = 0.05,
+		       .critical = (double)NAN},
 	.run = new_category_share_run,
 	.bound = new_category_share_bound,
 };

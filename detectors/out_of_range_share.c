@@ -21,8 +21,8 @@ static void out_of_range_share_run(const struct pair *p, struct finding *out)
 static double out_of_range_share_bound(const struct pair *p,
 				       const struct finding *f, double alpha)
 {
-	return effect_share_rise(0, f->n_ref, p->n_below + p->n_above,
-				 f->n_cur, alpha);
+	return effect_share_rise(0, f->n_ref, p->n_below + p->n_above, f->n_cur,
+				 alpha);
 }
 
 const struct detector detector_out_of_range_share = {
@@ -33,7 +33,9 @@ const struct detector detector_out_of_range_share = {
 	.decides = true,
 	.by_default = true,
 	.always = true,
-	.thresholds = {.warning = (double)NAN, .error = 0.05, .critical = (double)NAN},
+	.thresholds = {.warning = (double)NAN,
+		       .error = 0.05,
+		       .critical = (double)NAN},
 	.run = out_of_range_share_run,
 	.bound = out_of_range_share_bound,
 };

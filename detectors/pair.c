@@ -93,10 +93,10 @@ static const struct extra_category **sort_extras(const struct profile *from)
 	const struct extra_category **sorted;
 	size_t i, n = from != NULL ? from->n_extras : 0;
 
-	sorted = xcalloc(n > 0 ? n : 1, sizeof(*sorted));
+	sorted = xcalloc(n > 0 ? n : 1, sizeof(void *));
 	for (i = 0; i < n; i++)
 		sorted[i] = &from->extras[i];
-	qsort(sorted, n, sizeof(*sorted), by_text);
+	qsort(sorted, n, sizeof(void *), by_text);
 	return sorted;
 }
 
@@ -142,9 +142,9 @@ static void init_categorical(struct pair *p, const struct baseline_column *ref,
 		if (is_known)
 			text = dict_text(c->categories, i, &len);
 		if (is_known && j < n_extras)
-			is_known = cells_category_compare(
-					   text, len, extras[j]->text,
-					   extras[j]->len) < 0;
+			is_known = cells_category_compare(text, len,
+							  extras[j]->text,
+							  extras[j]->len) < 0;
 		if (is_known) {
 			put_category(p, text, false, ref->profile->count[i],
 				     current != NULL ? current->count[i] : 0);
@@ -156,9 +156,9 @@ static void init_categorical(struct pair *p, const struct baseline_column *ref,
 		}
 	}
 	other_ref = ref->profile->count[c->n_categories];
-	other_cur = current != NULL ? current->count[c->n_categories] +
-					      current->n_other :
-				      0;
+	other_cur = current != NULL
+			    ? current->count[c->n_categories] + current->n_other
+			    : 0;
 	if (other_ref > 0 || other_cur > 0)
 		put_category(p, other_name, !c->truncated, other_ref,
 			     other_cur);

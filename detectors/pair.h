@@ -20,27 +20,27 @@ struct profile;
  * text, `__other__` last when it is not empty.
  */
 struct pair_side {
-	uint64_t n;         /* valid: neither missing nor invalid */
+	uint64_t n; /* valid: neither missing nor invalid */
 	uint64_t n_missing;
 	uint64_t n_invalid;
 	uint64_t *count; /* n_cells; sums to n */
 	uint64_t *equal; /* numeric: of these, equal to the upper edge */
-	int64_t *sum;    /* numeric: see profile.h */
-	uint64_t *bin;   /* n_bins; sums to n */
+	int64_t *sum;	 /* numeric: see profile.h */
+	uint64_t *bin;	 /* n_bins; sums to n */
 	double min, max;
 };
 
 struct pair {
 	enum column_kind kind;
 	bool is_exact;
-	bool truncated; /* categories were dropped on either side */
+	bool truncated;	    /* categories were dropped on either side */
 	bool ref_truncated; /* … in the reference: `__other__` is not new */
 
 	uint32_t n_cells;
-	const double *edges;  /* numeric: n_cells - 1, borrowed */
+	const double *edges;	  /* numeric: n_cells - 1, borrowed */
 	const uint32_t *cell_bin; /* numeric: bin of each cell, borrowed */
-	const char **names;   /* categorical: n_cells, text of each cell */
-	bool *is_new;         /* categorical: not in the reference's categories */
+	const char **names;	  /* categorical: n_cells, text of each cell */
+	bool *is_new; /* categorical: not in the reference's categories */
 
 	/* decile bins (numeric), or the cells themselves (categorical) */
 	uint32_t n_bins;

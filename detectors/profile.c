@@ -98,13 +98,14 @@ static int check_merge(const struct profile *to, const struct profile *from,
 		return err_set(e, ERR_CONFLICT,
 			       "profiles are over different cells");
 	if (profile_total(to) + profile_total(from) > PROFILE_COUNT_MAX)
-		return err_set(e, ERR_LIMIT, "a profile would hold more than "
-			       "%" PRId64 " values", PROFILE_COUNT_MAX);
+		return err_set(e, ERR_LIMIT,
+			       "a profile would hold more than "
+			       "%" PRId64 " values",
+			       PROFILE_COUNT_MAX);
 	return 0;
 }
 
-int profile_merge(struct profile *to, const struct profile *from,
-		  struct err *e)
+int profile_merge(struct profile *to, const struct profile *from, struct err *e)
 {
 	size_t i, n = profile_n_cells(to);
 

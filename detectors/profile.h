@@ -53,7 +53,7 @@ struct profile {
 
 	uint64_t *count; /* owned, cells->n_cells */
 	uint64_t *equal; /* owned, numeric only */
-	int64_t *sum;    /* owned, numeric only */
+	int64_t *sum;	 /* owned, numeric only */
 	double min, max; /* of the valid values; +inf, -inf when none */
 
 	struct tail_cell *tails; /* owned, ascending by key */

@@ -229,8 +229,7 @@ static int decode_numeric(struct profile *p, struct reader *in)
  * The extras in their order.  Those beyond max_categories, which may have
  * been greater when the bytes were written, become n_other.
  */
-static int decode_extras(struct profile *p, struct reader *in,
-			 uint64_t *total)
+static int decode_extras(struct profile *p, struct reader *in, uint64_t *total)
 {
 	uint64_t n = reader_varint(in), i, count, hash, last_hash = 0;
 	const char *text, *last = NULL;
@@ -245,10 +244,10 @@ static int decode_extras(struct profile *p, struct reader *in,
 		    count > p->n_valid - *total)
 			return -1;
 		hash = hash64(text, len);
-		if (i > 0 && (hash < last_hash ||
-			      (hash == last_hash &&
-			       cells_category_compare(last, last_len, text,
-						      len) >= 0)))
+		if (i > 0 &&
+		    (hash < last_hash ||
+		     (hash == last_hash &&
+		      cells_category_compare(last, last_len, text, len) >= 0)))
 			return -1;
 		last = text;
 		last_len = len;
@@ -310,8 +309,8 @@ struct profile *profile_decode(struct reader *in, const struct cells *cells,
 	}
 	rc = decode_counts(p, in);
 	if (rc == 0)
-		rc = p->kind == COLUMN_NUMERIC ? decode_numeric(p, in) :
-						 decode_categorical(p, in);
+		rc = p->kind == COLUMN_NUMERIC ? decode_numeric(p, in)
+					       : decode_categorical(p, in);
 	if (rc != 0 || in->failed) {
 		bad(e);
 		goto fail;

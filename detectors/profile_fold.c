@@ -101,6 +101,7 @@ static void count_block(struct profile *p, const double *v,
 	for (i = 0; i < n; i++) {
 		uint32_t c = cell[i];
 		const struct cell_geometry *g = &geometry[c];
+		/* NOLINTNEXTLINE(*UndefinedBinary*): gather wrote n of them */
 		double x = (v[i] - g->lower) * g->inverse;
 
 		x = x > 0.0 ? x : 0.0;
@@ -163,8 +164,8 @@ static struct profile_scratch *tally_room(struct profile *p, size_t n_texts)
 	free(s->tally);
 	s->cap_tally = n_texts + n_texts / 2;
 	s->tally = xcalloc(s->cap_tally, sizeof(*s->tally));
-	s->touched = xrealloc_array(s->touched, s->cap_tally,
-				    sizeof(*s->touched));
+	s->touched =
+		xrealloc_array(s->touched, s->cap_tally, sizeof(*s->touched));
 	return s;
 }
 

@@ -23,12 +23,12 @@ enum { PROFILE_OFFSET_UNITS = 4096, TAIL_CACHE = 256 };
 /* Working memory of the fold; made at its first use, kept by clear. */
 struct profile_scratch {
 	/* categorical: counts by code, all zero between calls */
-	uint64_t *tally; /* owned */
+	uint64_t *tally;   /* owned */
 	uint32_t *touched; /* owned */
 	size_t cap_tally;
 
 	/* numeric: values outside, on their way to the sorted tails */
-	struct tail_cell *cache; /* owned, TAIL_CACHE; count 0 = free */
+	struct tail_cell *cache;   /* owned, TAIL_CACHE; count 0 = free */
 	struct tail_cell *pending; /* owned */
 	size_t n_pending, cap_pending;
 	struct tail_cell *spare; /* owned: the other side of a sort */

@@ -165,16 +165,18 @@ static int check_merge(const struct profile_set *to,
 
 	if (to->n_events > PROFILE_COUNT_MAX ||
 	    from->n_events > PROFILE_COUNT_MAX - to->n_events)
-		return err_set(e, ERR_LIMIT, "a window would hold more than "
-			       "%" PRId64 " events", PROFILE_COUNT_MAX);
+		return err_set(e, ERR_LIMIT,
+			       "a window would hold more than "
+			       "%" PRId64 " events",
+			       PROFILE_COUNT_MAX);
 	for (i = 0; i < from->n_entries; i++) {
 		const struct profile_entry *f = &from->entries[i];
 		const struct profile_entry *t = profile_set_find(to, f->name);
 		uint64_t hash;
 
 		if (t == NULL) {
-			const struct cells *c = cells_of(
-				to, f->name, strlen(f->name), f->kind);
+			const struct cells *c =
+				cells_of(to, f->name, strlen(f->name), f->kind);
 
 			hash = c != NULL ? c->hash : 0;
 		} else {
@@ -185,9 +187,9 @@ static int check_merge(const struct profile_set *to,
 			return err_set(e, ERR_CONFLICT,
 				       "column \"%s\" is over different cells",
 				       f->name);
-		if (t != NULL && profile_total(t->profile) +
-					 profile_total(f->profile) >
-				 PROFILE_COUNT_MAX)
+		if (t != NULL &&
+		    profile_total(t->profile) + profile_total(f->profile) >
+			    PROFILE_COUNT_MAX)
 			return err_set(e, ERR_LIMIT,
 				       "column \"%s\" holds too many values",
 				       f->name);
@@ -279,13 +281,11 @@ static enum column_kind peek_kind(const struct reader *in)
 {
 	if (in->len - in->pos < 2)
 		return COLUMN_NUMERIC; /* cut short: decoding says so */
-	return in->data[in->pos + 1] == COLUMN_CATEGORICAL ?
-		       COLUMN_CATEGORICAL :
-		       COLUMN_NUMERIC;
+	return in->data[in->pos + 1] == COLUMN_CATEGORICAL ? COLUMN_CATEGORICAL
+							   : COLUMN_NUMERIC;
 }
 
-static int decode_entry(struct profile_set *s, struct reader *in,
-			struct err *e)
+static int decode_entry(struct profile_set *s, struct reader *in, struct err *e)
 {
 	size_t len;
 	const char *name = reader_string(in, &len);

@@ -203,15 +203,12 @@ static void push_pending(struct profile *p, struct tail_cell cell)
 	struct profile_scratch *s = p->scratch;
 
 	if (s->n_pending == s->cap_pending) {
-		if (s->n_pending >= PENDING_MIN &&
-		    s->n_pending >= p->n_tails) {
+		if (s->n_pending >= PENDING_MIN && s->n_pending >= p->n_tails) {
 			merge_pending(p);
 		} else {
-			s->cap_pending = s->cap_pending > 0 ?
-						 s->cap_pending * 2 :
-						 PENDING_FIRST;
-			s->pending = xrealloc_array(s->pending,
-						    s->cap_pending,
+			s->cap_pending = s->cap_pending > 0 ? s->cap_pending * 2
+							    : PENDING_FIRST;
+			s->pending = xrealloc_array(s->pending, s->cap_pending,
 						    sizeof(*s->pending));
 		}
 	}

@@ -158,7 +158,7 @@ static void bench_categories(const char *name, uint32_t n_texts)
 {
 	uint32_t *codes = xcalloc(2 * (size_t)N, sizeof(*codes));
 	struct category_text *texts = xcalloc(n_texts, sizeof(*texts));
-	char (*names)[16] = xcalloc(n_texts, sizeof(*names));
+	char(*names)[16] = xcalloc(n_texts, sizeof(*names));
 	double ns[PASSES];
 	struct cells *cells;
 	struct profile *p;

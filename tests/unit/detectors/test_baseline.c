@@ -25,9 +25,10 @@ static const struct baseline_spec_column spec[] = {
 	{"colour", COLUMN_CATEGORICAL, ROLE_FEATURE},
 	{"empty", COLUMN_NUMERIC, ROLE_SCORE},
 };
-static const struct category_text colours[] = {
-	{"red", 3, false}, {"green", 5, false}, {"blue", 4, false},
-	{"unused", 6, false}};
+static const struct category_text colours[] = {{"red", 3, false},
+					       {"green", 5, false},
+					       {"blue", 4, false},
+					       {"unused", 6, false}};
 
 struct rows {
 	double price[ROWS], empty[ROWS];
@@ -41,12 +42,12 @@ static struct rows *make_rows(void)
 	size_t i;
 
 	for (i = 0; i < ROWS; i++) {
-		r->price[i] = i % 100 == 7 ? value_missing() :
-			      i % 100 == 8 ? value_invalid() :
-					     rng_gauss(&rng);
+		r->price[i] = i % 100 == 7   ? value_missing()
+			      : i % 100 == 8 ? value_invalid()
+					     : rng_gauss(&rng);
 		r->empty[i] = value_missing();
-		r->colour[i] = i % 90 == 5 ? CODE_MISSING :
-					     (uint32_t)rng_below(&rng, 3);
+		r->colour[i] = i % 90 == 5 ? CODE_MISSING
+					   : (uint32_t)rng_below(&rng, 3);
 		r->times[i] = (int64_t)i * 1000;
 	}
 	return r;
@@ -63,8 +64,8 @@ static struct baseline *build(const struct rows *r, size_t n, size_t piece,
 	for (i = 0; i < n; i += len) {
 		len = n - i < piece ? n - i : piece;
 		if (baseline_builder_numbers(b, 0, r->price + i, len, e) ||
-		    baseline_builder_codes(b, 1, r->colour + i, len, colours,
-					   4, e) ||
+		    baseline_builder_codes(b, 1, r->colour + i, len, colours, 4,
+					   e) ||
 		    baseline_builder_numbers(b, 2, r->empty + i, len, e) ||
 		    baseline_builder_rows(b, r->times + i, len, e))
 			goto out;
@@ -170,8 +171,8 @@ static void rows_without_times_keep_order(void **state)
 	b = build(r, ROWS, 100, 0, &e);
 	assert_int_equal(b->first_us, INT64_MIN);
 	for (i = 0; i < b->n_blocks; i++)
-		assert_int_equal(baseline_find(a, "price", 5)->blocks[i]->min,
-				 baseline_find(b, "price", 5)->blocks[i]->min);
+		assert_true(baseline_find(a, "price", 5)->blocks[i]->min ==
+			    baseline_find(b, "price", 5)->blocks[i]->min);
 	baseline_free(a);
 	baseline_free(b);
 	free(r);
@@ -239,8 +240,7 @@ static void baseline_bytes(void **state)
 static void add_event(struct profile_set *s, double price, const char *colour)
 {
 	struct err e;
-	struct profile_entry *x = profile_set_get(s, "price", 5,
-						  COLUMN_NUMERIC,
+	struct profile_entry *x = profile_set_get(s, "price", 5, COLUMN_NUMERIC,
 						  ROLE_FEATURE, &e);
 	struct category_text t = {colour, (uint32_t)strlen(colour), false};
 	uint32_t code = 0;
@@ -276,8 +276,7 @@ static void sets_merge_and_round_trip(void **state)
 		add_event(&whole, i * 0.1 - 5, i % 3 ? "red" : "violet");
 		add_event(&part, i * 0.1 - 5, i % 3 ? "red" : "violet");
 		if (i % 13 == 0) {
-			assert_int_equal(profile_set_merge(&sum, &part, &e),
-					 0);
+			assert_int_equal(profile_set_merge(&sum, &part, &e), 0);
 			profile_set_clear(&part);
 			/* a column that counted nothing leaves no bytes */
 			profile_set_get(&part, "later", 5, COLUMN_NUMERIC,
@@ -364,8 +363,7 @@ static void close_counts_what_lacks(void **state)
 	profile_set_close(&s);
 	profile_set_close(&s);
 	assert_int_equal(profile_set_find(&s, "price")->profile->n_missing, 9);
-	assert_int_equal(profile_set_find(&s, "colour")->profile->n_missing,
-			 9);
+	assert_int_equal(profile_set_find(&s, "colour")->profile->n_missing, 9);
 	profile_set_release(&s);
 }
 

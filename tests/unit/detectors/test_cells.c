@@ -228,7 +228,7 @@ static struct category_text text(const char *s)
 
 static void categories_are_found(void **state)
 {
-	struct category_text t[] = {text("b"), text("1"), text("-0"),
+	struct category_text t[] = {text("b"), text("1"),    text("-0"),
 				    text("a"), text("2.50"), text("2.5"),
 				    text("a")};
 	struct cells *c = cells_new_categorical(t, 7, 100);

@@ -57,8 +57,7 @@ static struct baseline *text_baseline(const char *const *values, size_t n,
 {
 	struct baseline_spec_column spec = {"x", COLUMN_CATEGORICAL,
 					    ROLE_FEATURE};
-	struct baseline_builder *b =
-		baseline_builder_new(&spec, 1, 64, max, 0);
+	struct baseline_builder *b = baseline_builder_new(&spec, 1, 64, max, 0);
 	struct baseline *out;
 	struct err e;
 	size_t i;
@@ -68,9 +67,8 @@ static struct baseline *text_baseline(const char *const *values, size_t n,
 					  (uint32_t)strlen(values[i]), false};
 		uint32_t code = 0;
 
-		assert_int_equal(baseline_builder_codes(b, 0, &code, 1, &t, 1,
-							&e),
-				 0);
+		assert_int_equal(
+			baseline_builder_codes(b, 0, &code, 1, &t, 1, &e), 0);
 		assert_int_equal(baseline_builder_rows(b, NULL, 1, &e), 0);
 	}
 	out = baseline_builder_finish(b, &e);
@@ -124,13 +122,13 @@ static void registry_is_sound(void **state)
 		assert_non_null(all[i]->summary);
 		assert_non_null(all[i]->run);
 		assert_true((all[i]->bound != NULL) == all[i]->decides);
-		assert_true(all[i]->decides == !isnan(all[i]->thresholds.error));
+		assert_true(all[i]->decides ==
+			    !isnan(all[i]->thresholds.error));
 		assert_int_equal(detector_index(all[i]), i);
 		assert_ptr_equal(detector_find(all[i]->name), all[i]);
 		assert_ptr_equal(detector_find(all[i]->metric), all[i]);
 		for (j = 0; j < i; j++)
-			assert_string_not_equal(all[i]->metric,
-						all[j]->metric);
+			assert_string_not_equal(all[i]->metric, all[j]->metric);
 	}
 	assert_null(detector_find("nonsense"));
 }
@@ -140,8 +138,7 @@ static void special_values(void **state)
 	(void)state;
 	/* closed forms for 3 and 4 degrees of freedom; tables of quantiles */
 	NEAR(special_chisq_q(2.385, 3),
-	     erfc(sqrt(2.385 / 2)) +
-		     sqrt(2 * 2.385 / M_PI) * exp(-2.385 / 2),
+	     erfc(sqrt(2.385 / 2)) + sqrt(2 * 2.385 / M_PI) * exp(-2.385 / 2),
 	     1e-13);
 	NEAR(special_chisq_q(95.4, 4), exp(-47.7) * (1 + 47.7), 1e-12);
 	NEAR(special_chisq_q(special_chisq_q_inv(0.0025, 9), 9), 0.0025, 1e-9);
@@ -237,8 +234,7 @@ static void ks_interval_holds(void **state)
 	for (round = 0; round < 300; round++) {
 		uint64_t kind = rng_below(&rng, 5);
 		size_t n = 1 + rng_below(&rng, N), m = 1 + rng_below(&rng, N);
-		double shift = rng_below(&rng, 3) == 0 ? 0.0 :
-							 rng_gauss(&rng);
+		double shift = rng_below(&rng, 3) == 0 ? 0.0 : rng_gauss(&rng);
 		unsigned resolution = 16 + (unsigned)rng_below(&rng, 300);
 		struct baseline *base;
 		struct profile *cur;
@@ -346,11 +342,13 @@ static void categories_line_up(void **state)
 {
 	static const char *const ref[] = {"b", "d", "d", "a"};
 	struct baseline *b = text_baseline(ref, 4, 10);
-	struct category_text t[] = {{"c", 1, false}, {"d", 1, false},
-				    {"e", 1, false}, {"", 0, false}};
+	struct category_text t[] = {{"c", 1, false},
+				    {"d", 1, false},
+				    {"e", 1, false},
+				    {"", 0, false}};
 	uint32_t codes[] = {0, 1, 1, 2, 3, 0, CODE_MISSING, CODE_INVALID};
-	struct profile *cur = profile_new(COLUMN_CATEGORICAL,
-					  b->columns[0].cells, 2);
+	struct profile *cur =
+		profile_new(COLUMN_CATEGORICAL, b->columns[0].cells, 2);
 	struct pair p;
 	struct finding f;
 	uint32_t j;
@@ -422,8 +420,8 @@ static void bounds_hold_their_alpha(void **state)
 		ref[i] = rng_gauss(&rng);
 	b = numeric_baseline(ref, 20000, 256);
 	for (round = 0; round < 2 * ROUNDS; round++) {
-		struct profile *p = profile_new(COLUMN_NUMERIC,
-						b->columns[0].cells, 10);
+		struct profile *p =
+			profile_new(COLUMN_NUMERIC, b->columns[0].cells, 10);
 		double shift = round < ROUNDS ? 0.0 : 0.7;
 		struct pair pair;
 		struct finding f;

@@ -61,9 +61,9 @@ static int set_up(void **state)
 	(void)state;
 	for (c = 0; c < N_TRAINED; c++) {
 		for (i = 0; i < TRAINED; i++) {
-			v[i] = c == 2 ? 7.0 :
-			       c == 6 ? value_missing() :
-					rng_gauss(&rng);
+			v[i] = c == 2	? 7.0
+			       : c == 6 ? value_missing()
+					: rng_gauss(&rng);
 			codes[i] = (uint32_t)rng_below(&rng, 2);
 		}
 		if (trained[c].kind == COLUMN_NUMERIC)
@@ -118,8 +118,8 @@ static void make_window(struct profile_set *w, size_t n, double shift)
 			if (j->kind == COLUMN_NUMERIC)
 				profile_add_numbers(p, &v, NULL, 1);
 			else
-				profile_add_categories(p, &code, NULL, 1,
-						       texts, 3);
+				profile_add_categories(p, &code, NULL, 1, texts,
+						       3);
 		}
 	}
 	w->n_events = n;
@@ -255,8 +255,8 @@ static void shares_decide(void **state)
 		profile_add_categories(profile_of(&w, "colour"), &violet, NULL,
 				       1, texts, 3);
 		if (i < 320)
-			profile_add_numbers(profile_of(&w, "still"), &far,
-					    NULL, 1);
+			profile_add_numbers(profile_of(&w, "still"), &far, NULL,
+					    1);
 	}
 	profile_of(&w, "score")->n_invalid += 6000;
 	/* all of "moving" is missing now */
@@ -340,8 +340,8 @@ static void labels_and_weights(void **state)
 	(void)state;
 	for (i = 0; i < n; i++)
 		own[i] = all[i]->thresholds;
-	own[detector_index(&detector_psi)] = (struct thresholds){
-		(double)NAN, 1e9, (double)NAN};
+	own[detector_index(&detector_psi)] =
+		(struct thresholds){(double)NAN, 1e9, (double)NAN};
 	columns[1].thresholds = own;
 	columns[1].importance = 3.0;
 	columns[6].importance = 0.0;
@@ -441,8 +441,8 @@ static void long_labels_are_cut_between_characters(void **state)
 	name[199] = '\0';
 	make_window(&w, SEEN, 0.0);
 	for (i = 0; i < SEEN; i++)
-		profile_add_categories(profile_of(&w, "colour"), &code, NULL,
-				       1, &t, 1);
+		profile_add_categories(profile_of(&w, "colour"), &code, NULL, 1,
+				       &t, 1);
 	assert_true(judge_top_bins(baseline, &w, "colour", top, 4) >= 1);
 	assert_int_equal(strlen(top[0].label), 94);
 	profile_set_release(&w);
@@ -457,19 +457,22 @@ static void names_go_both_ways(void **state)
 
 	(void)state;
 	for (i = 0; i <= VERDICT_NOT_APPLICABLE; i++) {
-		assert_int_equal(verdict_status_parse(
-					 verdict_status_name(
-						 (enum verdict_status)i), &status),
-				 0);
+		assert_int_equal(
+			verdict_status_parse(
+				verdict_status_name((enum verdict_status)i),
+				&status),
+			0);
 		assert_int_equal(status, i);
 	}
 	for (i = 0; i <= SEVERITY_CRITICAL; i++) {
-		assert_int_equal(severity_parse(severity_name((enum severity)i), &severity),
+		assert_int_equal(severity_parse(severity_name((enum severity)i),
+						&severity),
 				 0);
 		assert_int_equal(severity, i);
 	}
 	for (i = 0; i < N_SIGNALS; i++) {
-		assert_int_equal(signal_parse(signal_name((enum signal)i), &signal), 0);
+		assert_int_equal(
+			signal_parse(signal_name((enum signal)i), &signal), 0);
 		assert_int_equal(signal, i);
 	}
 	assert_int_equal(severity_parse("page", &severity), 0);

@@ -42,8 +42,8 @@ static double draw(void)
 	case 4:
 		return 1e6 * rng_gauss(&rng); /* a tail */
 	case 5:
-		return gauss_cells->edges[rng_below(&rng,
-						    gauss_cells->n_edges)];
+		return gauss_cells
+			->edges[rng_below(&rng, gauss_cells->n_edges)];
 	case 6:
 		return -DBL_MAX;
 	default:
@@ -152,9 +152,9 @@ static void fold_equals_counting(void **state)
 
 static void tail_keys_keep_order(void **state)
 {
-	static const double v[] = {-DBL_MAX, -1e300, -2.0, -1.5,   -1.0,
-				   -1e-310,  0.0,    1e-3, 1.0,    1.5,
-				   2.0,      1e17,   1e300, DBL_MAX};
+	static const double v[] = {-DBL_MAX, -1e300, -2.0,  -1.5,   -1.0,
+				   -1e-310,  0.0,    1e-3,  1.0,    1.5,
+				   2.0,	     1e17,   1e300, DBL_MAX};
 	size_t i;
 
 	(void)state;
