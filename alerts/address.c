@@ -19,8 +19,8 @@ struct prefix4 {
 static const struct prefix4 prefixes4[] = {
 	{{169, 254, 0, 0}, 16, ADDRESS_FORBIDDEN}, /* link-local, metadata */
 	{{100, 100, 100, 200}, 32, ADDRESS_FORBIDDEN}, /* metadata */
-	{{192, 0, 0, 192}, 32, ADDRESS_FORBIDDEN}, /* metadata */
-	{{168, 63, 129, 16}, 32, ADDRESS_FORBIDDEN}, /* metadata */
+	{{192, 0, 0, 192}, 32, ADDRESS_FORBIDDEN},     /* metadata */
+	{{168, 63, 129, 16}, 32, ADDRESS_FORBIDDEN},   /* metadata */
 	/* 0.0.0.0 connects to this host; the rest of the block is unused. */
 	{{0, 0, 0, 0}, 8, ADDRESS_FORBIDDEN},
 	{{224, 0, 0, 0}, 4, ADDRESS_FORBIDDEN}, /* multicast */
@@ -31,7 +31,7 @@ static const struct prefix4 prefixes4[] = {
 	{{192, 168, 0, 0}, 16, ADDRESS_PRIVATE},
 	{{100, 64, 0, 0}, 10, ADDRESS_PRIVATE}, /* carrier-grade NAT */
 	{{192, 0, 0, 0}, 24, ADDRESS_PRIVATE},
-	{{192, 0, 2, 0}, 24, ADDRESS_PRIVATE}, /* documentation */
+	{{192, 0, 2, 0}, 24, ADDRESS_PRIVATE},	/* documentation */
 	{{198, 18, 0, 0}, 15, ADDRESS_PRIVATE}, /* benchmarks */
 	{{198, 51, 100, 0}, 24, ADDRESS_PRIVATE},
 	{{203, 0, 113, 0}, 24, ADDRESS_PRIVATE},
@@ -49,20 +49,20 @@ static const struct prefix6 prefixes6[] = {
 	{{0xfd, 0, 0x0e, 0xc2, [15] = 0xfe}, 48, ADDRESS_FORBIDDEN, -1, 0},
 	{{0xfe, 0x80}, 10, ADDRESS_FORBIDDEN, -1, 0}, /* link-local */
 	{{0xfe, 0xc0}, 10, ADDRESS_FORBIDDEN, -1, 0}, /* site-local */
-	{{0xff}, 8, ADDRESS_FORBIDDEN, -1, 0}, /* multicast */
-	{{0}, 128, ADDRESS_FORBIDDEN, -1, 0}, /* :: */
-	{{[15] = 1}, 128, ADDRESS_PRIVATE, -1, 0}, /* ::1 */
+	{{0xff}, 8, ADDRESS_FORBIDDEN, -1, 0},	      /* multicast */
+	{{0}, 128, ADDRESS_FORBIDDEN, -1, 0},	      /* :: */
+	{{[15] = 1}, 128, ADDRESS_PRIVATE, -1, 0},    /* ::1 */
 	{{[10] = 0xff, [11] = 0xff}, 96, ADDRESS_PUBLIC, 12, 0}, /* mapped */
 	{{[8] = 0xff, [9] = 0xff}, 96, ADDRESS_PUBLIC, 12, 0}, /* translated */
-	{{0}, 96, ADDRESS_PUBLIC, 12, 0}, /* compatible */
-	{{0, 0x64, 0xff, 0x9b}, 96, ADDRESS_PUBLIC, 12, 0}, /* NAT64 */
+	{{0}, 96, ADDRESS_PUBLIC, 12, 0},		       /* compatible */
+	{{0, 0x64, 0xff, 0x9b}, 96, ADDRESS_PUBLIC, 12, 0},    /* NAT64 */
 	/* NAT64 of a local network: where it leads only that network knows */
 	{{0, 0x64, 0xff, 0x9b, 0, 1}, 48, ADDRESS_FORBIDDEN, -1, 0},
-	{{0x20, 0x02}, 16, ADDRESS_PUBLIC, 2, 0}, /* 6to4 */
+	{{0x20, 0x02}, 16, ADDRESS_PUBLIC, 2, 0},     /* 6to4 */
 	{{0x20, 0x01}, 32, ADDRESS_PUBLIC, 12, 0xff}, /* Teredo */
 	{{0x20, 0x01, 0x0d, 0xb8}, 32, ADDRESS_PRIVATE, -1, 0},
 	{{0x01}, 64, ADDRESS_FORBIDDEN, -1, 0}, /* discard */
-	{{0xfc}, 7, ADDRESS_PRIVATE, -1, 0}, /* unique local */
+	{{0xfc}, 7, ADDRESS_PRIVATE, -1, 0},	/* unique local */
 };
 
 static bool has_prefix(const uint8_t *address, const uint8_t *prefix,
@@ -72,8 +72,7 @@ static bool has_prefix(const uint8_t *address, const uint8_t *prefix,
 
 	if (memcmp(address, prefix, whole) != 0)
 		return false;
-	return rest == 0 ||
-	       (address[whole] ^ prefix[whole]) >> (8 - rest) == 0;
+	return rest == 0 || (address[whole] ^ prefix[whole]) >> (8 - rest) == 0;
 }
 
 static enum address_class classify4(const uint8_t address[4])

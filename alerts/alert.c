@@ -19,9 +19,9 @@
 #include <stdlib.h>
 
 struct step {
-	struct pg *pg;                  /* borrowed */
-	const struct config *config;    /* borrowed */
-	const struct alert_window *w;   /* borrowed */
+	struct pg *pg;			/* borrowed */
+	const struct config *config;	/* borrowed */
+	const struct alert_window *w;	/* borrowed */
 	const struct config_rule *rule; /* borrowed */
 	struct alert_store_about about;
 	struct alert_row alert;
@@ -116,8 +116,7 @@ static void move(struct step *s)
 			   signal_name(s->rule->signal));
 	alert_row_set_text(a->severity, sizeof(a->severity),
 			   severity_name(s->rule->severity));
-	alert_row_set_text(a->state, sizeof(a->state),
-			   alert_state_name(s->to));
+	alert_row_set_text(a->state, sizeof(a->state), alert_state_name(s->to));
 	if (s->to == ALERT_FIRING && !was_open)
 		begin_episode(a, s);
 	if (s->to == ALERT_PENDING && s->from != ALERT_PENDING)

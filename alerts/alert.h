@@ -27,10 +27,10 @@ struct alert_window {
 	const struct config_model *model;
 	int64_t start_us, end_us;
 	int revision;
-	const struct baseline *baseline;   /* may be NULL */
+	const struct baseline *baseline;    /* may be NULL */
 	const struct profile_set *profiles; /* for the top contributions */
-	const struct verdicts *verdicts;   /* already saved */
-	int64_t now_us;                    /* the database's clock */
+	const struct verdicts *verdicts;    /* already saved */
+	int64_t now_us;			    /* the database's clock */
 };
 
 /* Step every rule of the configuration that is about this model. */

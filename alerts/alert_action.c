@@ -72,8 +72,8 @@ static int do_silence(struct action *a, struct err *e)
 	bool on = a->until_us > a->now_us;
 
 	a->alert.silenced_until_us = on ? a->until_us : INT64_MIN;
-	alert_row_set_text(a->alert.silenced_by,
-			   sizeof(a->alert.silenced_by), on ? a->actor : NULL);
+	alert_row_set_text(a->alert.silenced_by, sizeof(a->alert.silenced_by),
+			   on ? a->actor : NULL);
 	if (on)
 		timestamp_format(a->until_us, text);
 	return add_event(a, on ? "silence" : "unsilence", a->from,
@@ -148,8 +148,7 @@ static int locked(struct action *a, int64_t model_id, const char *alert_id,
 	if (found < 0)
 		return -1;
 	if (!found)
-		err_set(e, ERR_NOT_FOUND, "there is no alert \"%s\"",
-			alert_id);
+		err_set(e, ERR_NOT_FOUND, "there is no alert \"%s\"", alert_id);
 	else if (alert_state_parse(a->alert.state, &a->from) < 0)
 		err_set(e, ERR_BUG, "alert \"%s\" has the state \"%s\"",
 			alert_id, a->alert.state);

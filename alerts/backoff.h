@@ -15,7 +15,7 @@
  */
 
 #define BACKOFF_BASE_US (5 * CLOCK_SECOND_US)
-#define BACKOFF_CAP_US CLOCK_HOUR_US
+#define BACKOFF_CAP_US	CLOCK_HOUR_US
 enum { BACKOFF_FACTOR = 3 };
 
 /* The most that is waited after failure ${n} >= 1. */

@@ -34,9 +34,9 @@ struct http_client {
 	const struct http_call *call;
 	struct http_answer *answer;
 	size_t header_bytes;
-	bool refused;   /* an address by the guard */
-	bool too_long;  /* headers, or a body that is not to be cut */
-	bool cut;       /* the body, on purpose */
+	bool refused;  /* an address by the guard */
+	bool too_long; /* headers, or a body that is not to be cut */
+	bool cut;      /* the body, on purpose */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -260,8 +260,9 @@ static void set_bounds(struct http_client *h)
 {
 	CURL *c = h->easy;
 	int64_t ms = h->call->timeout_us / 1000;
-	bool fresh = h->call->guard &&
-		     (!h->guarded || h->allowed_private != h->call->allow_private);
+	bool fresh =
+		h->call->guard &&
+		(!h->guarded || h->allowed_private != h->call->allow_private);
 
 	if (ms < 1)
 		ms = 1;
@@ -273,9 +274,9 @@ static void set_bounds(struct http_client *h)
 	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)ms);
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
-			 (long)(ms < CONNECT_TIMEOUT_MS ? ms
-							: CONNECT_TIMEOUT_MS));
+	curl_easy_setopt(
+		c, CURLOPT_CONNECTTIMEOUT_MS,
+		(long)(ms < CONNECT_TIMEOUT_MS ? ms : CONNECT_TIMEOUT_MS));
 	curl_easy_setopt(c, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_AGE_S);
 	curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->error);

@@ -22,9 +22,9 @@ struct http_call {
 	const char *const *headers; /* "Name: value", NULL-terminated */
 	const void *body;
 	size_t body_len;
-	int64_t timeout_us;         /* of all of it */
+	int64_t timeout_us; /* of all of it */
 	size_t max_answer;
-	bool cut_answer;            /* a longer one is cut there: no error */
+	bool cut_answer; /* a longer one is cut there: no error */
 	/*
 	 * Receivers: refuse link-local and metadata addresses always, and
 	 * loopback and private ones unless `allow_private`; checked on the
@@ -37,7 +37,7 @@ struct http_call {
 struct http_answer {
 	long status;
 	int64_t retry_after_us; /* -1: none given */
-	struct buf body;        /* released by http_answer_release */
+	struct buf body;	/* released by http_answer_release */
 };
 
 struct http_client;

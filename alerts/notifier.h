@@ -35,7 +35,7 @@ void notifier_wake(struct notifier *n);
 struct notifier_counts {
 	char receiver[128];
 	uint64_t delivered, failed, dead; /* attempts that ended so */
-	uint64_t backlog;                 /* at the last look */
+	uint64_t backlog;		  /* at the last look */
 };
 
 /* Up to ${max} receivers; how many. */

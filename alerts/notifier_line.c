@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* A lease outlives the attempt it is for, also on a busy machine. */
-#define LEASE_US CLOCK_MINUTE_US
+#define LEASE_US	CLOCK_MINUTE_US
 #define LEASE_MARGIN_US (30 * CLOCK_SECOND_US)
 
 struct line *line_new(const char *name, void (*on_done)(void *arg), void *arg)

@@ -35,9 +35,9 @@ struct line {
 	char name[ALERT_NAME_MAX];
 	struct sender *sender; /* owned */
 	struct breaker breaker;
-	bool gone;             /* it answered 410 */
-	int64_t max_attempts;  /* of the message under way */
-	int64_t *due;          /* owned; models, the longest due first */
+	bool gone;	      /* it answered 410 */
+	int64_t max_attempts; /* of the message under way */
+	int64_t *due;	      /* owned; models, the longest due first */
 	size_t n_due;
 	bool has_result;
 	struct line_result result;

@@ -17,7 +17,7 @@ enum sender_state { SENDER_IDLE, SENDER_BUSY, SENDER_DONE };
 
 struct sender {
 	pthread_t thread;
-	struct http_client *http;  /* owned; used by the thread */
+	struct http_client *http; /* owned; used by the thread */
 	void (*on_done)(void *arg);
 	void *arg;
 
@@ -27,9 +27,9 @@ struct sender {
 	enum sender_state state;
 	bool stopping;
 	bool aborted;
-	struct config *config;            /* counted, while a message is in */
+	struct config *config; /* counted, while a message is in */
 	const struct config_receiver *receiver; /* part of it */
-	struct outbox_message message;    /* owned, while a message is in */
+	struct outbox_message message; /* owned, while a message is in */
 	struct receiver_answer answer;
 };
 

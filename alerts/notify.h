@@ -22,7 +22,7 @@ struct notify {
 	const struct config_model *model;
 	const struct config_rule *rule;
 	int64_t window_start_us; /* that was judged, and its revision: */
-	int revision;            /* part of the message's identity */
+	int revision;		 /* part of the message's identity */
 	int64_t now_us;
 };
 

@@ -35,8 +35,7 @@ static void write_top(struct json_out *w, const struct alert_store_detail *d,
 	json_array_end(w);
 }
 
-static void write_column(struct json_out *w,
-			 const struct alert_store_detail *d,
+static void write_column(struct json_out *w, const struct alert_store_detail *d,
 			 const struct payload_source *source)
 {
 	json_object_begin(w);

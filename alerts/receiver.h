@@ -17,7 +17,7 @@ struct http_client;
  */
 
 struct receiver_message {
-	const char *id;       /* stable over retries */
+	const char *id;	      /* stable over retries */
 	int64_t timestamp_us; /* of this attempt */
 	const char *body;
 	size_t body_len;
@@ -26,15 +26,15 @@ struct receiver_message {
 enum receiver_outcome {
 	RECEIVER_DELIVERED,
 	RECEIVER_RETRY, /* may succeed later */
-	RECEIVER_DEAD,  /* this message never will */
-	RECEIVER_GONE   /* the receiver wants no more messages at all */
+	RECEIVER_DEAD,	/* this message never will */
+	RECEIVER_GONE	/* the receiver wants no more messages at all */
 };
 
 enum { RECEIVER_REASON_MAX = 256 };
 
 struct receiver_answer {
 	enum receiver_outcome outcome;
-	int64_t retry_after_us; /* -1: not said */
+	int64_t retry_after_us;		  /* -1: not said */
 	char reason[RECEIVER_REASON_MAX]; /* "" when delivered */
 };
 

@@ -132,8 +132,7 @@ static void post(const struct config_receiver *r, struct http_client *http,
 	out->retry_after_us = answer.retry_after_us;
 	if (out->outcome != RECEIVER_DELIVERED) {
 		buf_init(&reason, RECEIVER_REASON_MAX);
-		buf_printf(&reason, "the receiver answered %ld",
-			   answer.status);
+		buf_printf(&reason, "the receiver answered %ld", answer.status);
 		set_reason(out, buf_str(&reason));
 		buf_release(&reason);
 	}

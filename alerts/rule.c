@@ -95,8 +95,7 @@ static void count_column(const struct config_rule *rule, double weight,
 	if (n_breaches >= rule->k)
 		tally_add(held, cells[0].column, weight, first_us);
 	if (in_newest)
-		tally_add(newest, cells[0].column, weight,
-			  windows[0].start_us);
+		tally_add(newest, cells[0].column, weight, windows[0].start_us);
 }
 
 static void take(struct rule_outcome *out, enum alert_event event,

@@ -24,7 +24,7 @@ struct config_rule;
  */
 struct rule_outcome {
 	enum alert_event event; /* ALERT_CLEAR, ALERT_BREACH or ALERT_HELD */
-	int64_t first_us;       /* start of the first breaching window */
+	int64_t first_us;	/* start of the first breaching window */
 	/* Columns that breach (ALERT_HELD), else those of the newest window;
 	 * borrowed from the cells; owned array. */
 	const char **columns;

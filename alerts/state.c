@@ -37,18 +37,14 @@ static const struct alert_transition table[] = {
 };
 
 static const char *const state_names[N_ALERT_STATES] = {
-	[ALERT_INACTIVE] = "inactive",
-	[ALERT_PENDING] = "pending",
-	[ALERT_FIRING] = "firing",
-	[ALERT_ACKNOWLEDGED] = "acknowledged",
+	[ALERT_INACTIVE] = "inactive", [ALERT_PENDING] = "pending",
+	[ALERT_FIRING] = "firing",     [ALERT_ACKNOWLEDGED] = "acknowledged",
 	[ALERT_RESOLVED] = "resolved",
 };
 
 static const char *const event_names[N_ALERT_EVENTS] = {
-	[ALERT_CLEAR] = "clear",
-	[ALERT_BREACH] = "breach",
-	[ALERT_HELD] = "held",
-	[ALERT_ACK] = "ack",
+	[ALERT_CLEAR] = "clear",     [ALERT_BREACH] = "breach",
+	[ALERT_HELD] = "held",	     [ALERT_ACK] = "ack",
 	[ALERT_RESOLVE] = "resolve",
 };
 
@@ -104,8 +100,7 @@ void alert_state_diagram(struct buf *out)
 		if (table[i].from == table[i].to)
 			continue;
 		buf_printf(out, "    %s --> %s: %s\n",
-			   state_names[table[i].from],
-			   state_names[table[i].to],
+			   state_names[table[i].from], state_names[table[i].to],
 			   event_names[table[i].event]);
 	}
 }

@@ -14,20 +14,20 @@ struct buf;
  */
 
 enum alert_state {
-	ALERT_INACTIVE,     /* nothing is wrong */
-	ALERT_PENDING,      /* the newest window breached, k of m did not yet */
-	ALERT_FIRING,       /* an episode is on */
+	ALERT_INACTIVE,	    /* nothing is wrong */
+	ALERT_PENDING,	    /* the newest window breached, k of m did not yet */
+	ALERT_FIRING,	    /* an episode is on */
 	ALERT_ACKNOWLEDGED, /* and somebody looks after it: no repeats */
-	ALERT_RESOLVED      /* the episode is over */
+	ALERT_RESOLVED	    /* the episode is over */
 };
 enum { N_ALERT_STATES = ALERT_RESOLVED + 1 };
 
 enum alert_event {
-	ALERT_CLEAR,      /* the newest window is fine, k of m do not hold */
-	ALERT_BREACH,     /* the newest window breached, k of m do not hold */
-	ALERT_HELD,       /* k of m windows breached */
-	ALERT_ACK,        /* a person looks after it */
-	ALERT_RESOLVE     /* a person (or the end of its rule) closes it */
+	ALERT_CLEAR,  /* the newest window is fine, k of m do not hold */
+	ALERT_BREACH, /* the newest window breached, k of m do not hold */
+	ALERT_HELD,   /* k of m windows breached */
+	ALERT_ACK,    /* a person looks after it */
+	ALERT_RESOLVE /* a person (or the end of its rule) closes it */
 };
 enum { N_ALERT_EVENTS = ALERT_RESOLVE + 1 };
 

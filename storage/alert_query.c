@@ -11,13 +11,13 @@
 
 #include <string.h>
 
-#define ALERT_COLUMNS                                                         \
-	"a.alert_id, a.rule, a.state, a.severity, m.name, m.version,"         \
-	" a.signal, a.episode, a.window_start, a.window_end, a.revision,"     \
-	" a.starts_at, a.ends_at, a.fired_at, a.resolved_at,"                 \
-	" a.acknowledged_at, a.acknowledged_by, a.silenced_until,"            \
-	" a.silenced_by, a.last_notified_at, a.columns_total, a.columns"      \
-	" FROM driftd.alert a LEFT JOIN driftd.model m"                       \
+#define ALERT_COLUMNS                                                          \
+	"a.alert_id, a.rule, a.state, a.severity, m.name, m.version,"          \
+	" a.signal, a.episode, a.window_start, a.window_end, a.revision,"      \
+	" a.starts_at, a.ends_at, a.fired_at, a.resolved_at,"                  \
+	" a.acknowledged_at, a.acknowledged_by, a.silenced_until,"             \
+	" a.silenced_by, a.last_notified_at, a.columns_total, a.columns"       \
+	" FROM driftd.alert a LEFT JOIN driftd.model m"                        \
 	" ON m.model_id = a.model_id"
 
 /* The columns above as members of an object that is begun. */
@@ -54,8 +54,8 @@ static void write_alert(struct json_out *out, const struct pg_result *r,
 /* A state of its own, or a word for several; -1 for anything else. */
 static int states_of(const char *state, const char *out[4])
 {
-	static const char *const known[] = {"pending", "firing",
-					    "acknowledged", "resolved"};
+	static const char *const known[] = {"pending", "firing", "acknowledged",
+					    "resolved"};
 	static const int n_open = 3;
 	int n = 0;
 
@@ -74,8 +74,7 @@ int alert_store_query(struct pg *pg, const struct alert_query *q,
 		      struct json_out *out, struct err *e)
 {
 	static const char sql[] =
-		"SELECT " ALERT_COLUMNS
-		" WHERE a.state = ANY ($1::text[])"
+		"SELECT " ALERT_COLUMNS " WHERE a.state = ANY ($1::text[])"
 		" AND ($2 OR a.model_id = ANY ($3::bigint[]))"
 		" AND ($4 IS NULL OR m.name = $4)"
 		" AND (a.model_id, a.alert_id) > ($5, $6)"
@@ -155,8 +154,8 @@ static int write_history(struct pg *pg, const struct pg_params *p,
 	return 0;
 }
 
-int alert_store_show(struct pg *pg, const char *alert_id,
-		     struct json_out *out, struct err *e)
+int alert_store_show(struct pg *pg, const char *alert_id, struct json_out *out,
+		     struct err *e)
 {
 	static const char sql[] = "SELECT " ALERT_COLUMNS
 				  " WHERE a.model_id = $1 AND a.alert_id = $2";

@@ -21,8 +21,7 @@ struct pg_result;
 
 enum { ALERT_ID_SIZE = 33, ALERT_NAME_MAX = 256 };
 
-void alert_id_make(int64_t model_id, const char *rule,
-		   char out[ALERT_ID_SIZE]);
+void alert_id_make(int64_t model_id, const char *rule, char out[ALERT_ID_SIZE]);
 
 /* The model of a well-formed id; -1 when it is none. */
 int alert_id_model(const char *alert_id, int64_t *model_id);
@@ -59,8 +58,8 @@ long alert_store_windows(struct pg *pg, const struct alert_store_about *about,
 /* Whether a column was drifted in a window, by column, then window. */
 struct alert_store_cell {
 	const char *column; /* borrowed from `result` */
-	size_t window;      /* index into the windows asked for */
-	bool drifted;       /* in any of its metrics */
+	size_t window;	    /* index into the windows asked for */
+	bool drifted;	    /* in any of its metrics */
 };
 struct alert_store_cells {
 	struct alert_store_cell *items; /* owned */
@@ -77,7 +76,7 @@ void alert_store_cells_release(struct alert_store_cells *c);
  * newest window where it did; by severity, then bound / threshold. */
 struct alert_store_detail {
 	const char *column, *metric, *severity; /* borrowed from `result` */
-	double value, bound, threshold;         /* NaN: none */
+	double value, bound, threshold;		/* NaN: none */
 	int64_t n_reference, n_current;
 	int64_t window_start_us;
 };
@@ -101,7 +100,8 @@ struct alert_row {
 	char signal[16], severity[16], state[16];
 	int episode;
 	int revision;
-	int64_t window_start_us, window_end_us; /* INT64_MIN: none, as all below */
+	int64_t window_start_us,
+		window_end_us; /* INT64_MIN: none, as all below */
 	int64_t starts_at_us, ends_at_us;
 	int64_t fired_at_us, resolved_at_us;
 	int64_t acknowledged_at_us;
@@ -154,9 +154,9 @@ long alert_store_close_others(struct pg *pg, int64_t model_id,
 struct alert_query {
 	const int64_t *model_ids; /* NULL: all */
 	size_t n_models;
-	const char *model; /* name; NULL: any */
-	const char *state; /* NULL: all but inactive; "open": not resolved */
-	int limit;         /* 1 to 1000 */
+	const char *model;  /* name; NULL: any */
+	const char *state;  /* NULL: all but inactive; "open": not resolved */
+	int limit;	    /* 1 to 1000 */
 	const char *cursor; /* NULL: from the start */
 };
 
@@ -166,8 +166,8 @@ int alert_store_query(struct pg *pg, const struct alert_query *q,
 		      struct json_out *out, struct err *e);
 
 /* One alert with its history: {…, "history": […]}.  ERR_NOT_FOUND. */
-int alert_store_show(struct pg *pg, const char *alert_id,
-		     struct json_out *out, struct err *e);
+int alert_store_show(struct pg *pg, const char *alert_id, struct json_out *out,
+		     struct err *e);
 
 struct alert_count {
 	char state[16], severity[16];

@@ -18,10 +18,11 @@
 #include <stdlib.h>
 
 /* $2 signal, $3 metric or NULL; rows of the whole model only by metric. */
-#define ROW_COUNTS                                                            \
-	" r.slice = '' AND r.signal = $2"                                     \
-	" AND (r.status = 'ok' OR r.drifted)"                                 \
-	" AND (r.metric = $3 OR ($3 IS NULL AND r.column_name <> '__model__'))"
+#define ROW_COUNTS                                                             \
+	" r.slice = '' AND r.signal = $2"                                      \
+	" AND (r.status = 'ok' OR r.drifted)"                                  \
+	" AND (r.metric = $3 OR ($3 IS NULL AND r.column_name <> "             \
+	"'__model__'))"
 
 /*
  * Window by window down the primary key: results are many rows a window, and
@@ -78,11 +79,11 @@ long alert_store_windows(struct pg *pg, const struct alert_store_about *about,
 }
 
 /* $4 starts, $5 revisions: the windows as rows, numbered from 1. */
-#define FROM_WINDOWS                                                          \
-	" FROM unnest($4::timestamptz[], $5::bigint[])"                       \
-	" WITH ORDINALITY AS w(window_start, revision, i)"                    \
-	" JOIN driftd.result r ON r.model_id = $1"                            \
-	" AND r.window_start = w.window_start AND r.revision = w.revision"    \
+#define FROM_WINDOWS                                                           \
+	" FROM unnest($4::timestamptz[], $5::bigint[])"                        \
+	" WITH ORDINALITY AS w(window_start, revision, i)"                     \
+	" JOIN driftd.result r ON r.model_id = $1"                             \
+	" AND r.window_start = w.window_start AND r.revision = w.revision"     \
 	" AND" ROW_COUNTS
 
 static int exec_windows(struct pg *pg, const char *sql,
@@ -143,10 +144,10 @@ void alert_store_cells_release(struct alert_store_cells *c)
 }
 
 /* How far beyond its threshold, with the severities apart from each other. */
-#define WORST_FIRST                                                           \
-	" CASE r.severity WHEN 'critical' THEN 4 WHEN 'error' THEN 3"         \
-	" WHEN 'warning' THEN 2 WHEN 'info' THEN 1 ELSE 0 END DESC,"          \
-	" CASE WHEN r.threshold > 0 THEN r.bound / r.threshold END"           \
+#define WORST_FIRST                                                            \
+	" CASE r.severity WHEN 'critical' THEN 4 WHEN 'error' THEN 3"          \
+	" WHEN 'warning' THEN 2 WHEN 'info' THEN 1 ELSE 0 END DESC,"           \
+	" CASE WHEN r.threshold > 0 THEN r.bound / r.threshold END"            \
 	" DESC NULLS LAST, r.metric"
 
 int alert_store_details(struct pg *pg, const struct alert_store_about *about,

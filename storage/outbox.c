@@ -79,8 +79,7 @@ int outbox_pairs(struct pg *pg, const int64_t *model_ids, size_t n_models,
 	pairs = xcalloc(rows + 1, sizeof(*pairs));
 	for (size_t i = 0; i < rows; i++) {
 		pairs[i].model_id = pg_get_int(r, i, 0);
-		alert_row_set_text(pairs[i].receiver,
-				   sizeof(pairs[i].receiver),
+		alert_row_set_text(pairs[i].receiver, sizeof(pairs[i].receiver),
 				   pg_get_text(r, i, 1));
 		pairs[i].n_queued = pg_get_int(r, i, 2);
 		pairs[i].n_due = pg_get_int(r, i, 3);
@@ -272,9 +271,8 @@ long outbox_replay(struct pg *pg, int64_t model_id, const char *message_id,
 	return exec_count(pg, sql, &p, e);
 }
 
-long outbox_prune(struct pg *pg, int64_t model_id,
-		  int64_t delivered_before_us, int64_t dead_before_us,
-		  struct err *e)
+long outbox_prune(struct pg *pg, int64_t model_id, int64_t delivered_before_us,
+		  int64_t dead_before_us, struct err *e)
 {
 	static const char sql[] =
 		"DELETE FROM driftd.outbox WHERE model_id = $1"

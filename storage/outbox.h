@@ -70,7 +70,7 @@ int outbox_claim(struct pg *pg, int64_t model_id, const char *receiver,
 
 enum outbox_end {
 	OUTBOX_DELIVERED,
-	OUTBOX_RETRY,   /* again at ${next_us} */
+	OUTBOX_RETRY,	/* again at ${next_us} */
 	OUTBOX_RELEASE, /* it was not tried: due at once, attempt not counted */
 	OUTBOX_DEAD
 };
@@ -96,8 +96,7 @@ long outbox_replay(struct pg *pg, int64_t model_id, const char *message_id,
 		   int64_t now_us, struct err *e);
 
 /* Delete messages that ended before these times; how many, or -1. */
-long outbox_prune(struct pg *pg, int64_t model_id,
-		  int64_t delivered_before_us, int64_t dead_before_us,
-		  struct err *e);
+long outbox_prune(struct pg *pg, int64_t model_id, int64_t delivered_before_us,
+		  int64_t dead_before_us, struct err *e);
 
 #endif

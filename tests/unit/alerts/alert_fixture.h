@@ -29,7 +29,7 @@
 #include <cmocka.h>
 
 #define HOUR CLOCK_HOUR_US
-#define T0 INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
+#define T0   INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 
 static struct err fixture_err;
 
@@ -132,7 +132,7 @@ ATTR_UNUSED static void add_result(struct fixture *f, int hour, int revision,
 				   const char *column, const char *metric,
 				   char what)
 {
-	const char *status = what == 'i' ? "insufficient_data"
+	const char *status = what == 'i'   ? "insufficient_data"
 			     : what == 'T' ? "type_changed"
 					   : "ok";
 	bool drifted = what == 'B' || what == 'T';
@@ -199,7 +199,7 @@ ATTR_UNUSED static char *query_text(struct fixture *f, const char *sql)
 #define EXPECT_TEXT(f, sql, want)                                              \
 	do {                                                                   \
 		char *got_ = query_text(f, sql);                               \
-									       \
+                                                                               \
 		assert_string_equal(got_, want);                               \
 		free(got_);                                                    \
 	} while (0)

@@ -92,8 +92,7 @@ static void test_episode(void **state)
 	EXPECT_MESSAGES(f, 1);
 	window(f, 4, '.');
 	EXPECT_STATE(f, "resolved");
-	EXPECT_TEXT(f, types_sql,
-		    "driftd.alert.firing driftd.alert.resolved");
+	EXPECT_TEXT(f, types_sql, "driftd.alert.firing driftd.alert.resolved");
 	EXPECT_TEXT(f,
 		    "SELECT event || ':' || from_state || '>' || to_state"
 		    " FROM driftd.alert_event WHERE model_id = $1 ORDER BY seq",
@@ -301,8 +300,7 @@ static void test_ack(void **state)
 	EXPECT_STATE(f, "acknowledged");
 	EXPECT_MESSAGES(f, 1);
 	window(f, 2, '.');
-	EXPECT_TEXT(f, types_sql,
-		    "driftd.alert.firing driftd.alert.resolved");
+	EXPECT_TEXT(f, types_sql, "driftd.alert.firing driftd.alert.resolved");
 	assert_int_equal(alert_ack(f->pg, &f->config, id, "ann", &e), -1);
 	assert_int_equal(e.code, ERR_CONFLICT);
 	id[31] = id[31] == '0' ? '1' : '0';
@@ -378,8 +376,7 @@ static void test_resolve_by_hand(void **state)
 	OK(alert_resolve(f->pg, &f->config, id, "ann", &fixture_err));
 	OK(alert_resolve(f->pg, &f->config, id, "ann", &fixture_err));
 	EXPECT_STATE(f, "resolved");
-	EXPECT_TEXT(f, types_sql,
-		    "driftd.alert.firing driftd.alert.resolved");
+	EXPECT_TEXT(f, types_sql, "driftd.alert.firing driftd.alert.resolved");
 	/* Old windows are settled: it takes new evidence. */
 	window(f, 2, '.');
 	EXPECT_STATE(f, "resolved");
@@ -426,8 +423,10 @@ static void test_random_histories(void **state)
 	random_bytes(&seed, sizeof(seed));
 	print_message("seed %llu\n", (unsigned long long)seed);
 	for (int hour = 0; hour < 40; hour++) {
-		const char what = ".Bi.B"[hash64(&(uint64_t){seed + (uint64_t)hour},
-						 sizeof(seed)) % 5];
+		const char what =
+			".Bi.B"[hash64(&(uint64_t){seed + (uint64_t)hour},
+				       sizeof(seed)) %
+				5];
 		size_t n = strlen(seen);
 		int breaches = 0;
 

@@ -14,7 +14,7 @@
 
 static void test_ceilings(void **state)
 {
-	static const int64_t seconds[] = {5,   15,  45,	  135,	405,
+	static const int64_t seconds[] = {5,	15,   45,   135, 405,
 					  1215, 3600, 3600, 3600};
 
 	(void)state;

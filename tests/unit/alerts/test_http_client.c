@@ -64,9 +64,8 @@ static struct http_call post(const struct fixture *f)
 
 static void test_statuses(void **state)
 {
-	static const int statuses[] = {200, 204, 301, 302, 307, 400,
-				       401, 404, 408, 410, 425, 429,
-				       500, 502, 503, 504};
+	static const int statuses[] = {200, 204, 301, 302, 307, 400, 401, 404,
+				       408, 410, 425, 429, 500, 502, 503, 504};
 	struct fixture *f = *state;
 	struct http_call call = post(f);
 
@@ -226,10 +225,16 @@ static void expect_code(struct fixture *f, const struct http_call *call,
 
 static void test_bad_calls(void **state)
 {
-	static const char *const urls[] = {
-		"", "file:///etc/passwd", "gopher://127.0.0.1/", "ftp://x/",
-		"http://", "http://a b/", "127.0.0.1", "http://x:99999/",
-		"dict://127.0.0.1:11211/stat", "http://127.0.0.1\r\nX: y/"};
+	static const char *const urls[] = {"",
+					   "file:///etc/passwd",
+					   "gopher://127.0.0.1/",
+					   "ftp://x/",
+					   "http://",
+					   "http://a b/",
+					   "127.0.0.1",
+					   "http://x:99999/",
+					   "dict://127.0.0.1:11211/stat",
+					   "http://127.0.0.1\r\nX: y/"};
 	static const char *const headers[] = {"X: a\r\nInjected: b", NULL};
 	struct fixture *f = *state;
 	struct http_call call = post(f);
@@ -249,12 +254,22 @@ static void test_bad_calls(void **state)
 /* Every spelling of this host: nothing is connected, as the listener saw. */
 static void test_guard(void **state)
 {
-	static const char *const hosts[] = {
-		"127.0.0.1", "127.1", "0x7f000001", "2130706433", "localhost",
-		"0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
-		"[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fd00::1]",
-		"100.64.0.1", "169.254.169.254", "0.0.0.0", "0",
-		"[fd00:ec2::254]"};
+	static const char *const hosts[] = {"127.0.0.1",
+					    "127.1",
+					    "0x7f000001",
+					    "2130706433",
+					    "localhost",
+					    "0177.0.0.1",
+					    "[::1]",
+					    "[::ffff:127.0.0.1]",
+					    "[64:ff9b::7f00:1]",
+					    "[2002:7f00:1::]",
+					    "[fd00::1]",
+					    "100.64.0.1",
+					    "169.254.169.254",
+					    "0.0.0.0",
+					    "0",
+					    "[fd00:ec2::254]"};
 	static const char *const always[] = {"169.254.169.254",
 					     "[fd00:ec2::254]", "0.0.0.0",
 					     "[::]", "[fe80::1]"};

@@ -81,8 +81,7 @@ static struct config *load_config(const struct world *w, const char *more,
 			   "\", url: \"http://127.0.0.1:%d/\","
 			   " allow_private: true}\n",
 			   w->two->port);
-	buf_printf(&text,
-		   "models:\n  - {name: %s, features: {numeric: [a]}}\n",
+	buf_printf(&text, "models:\n  - {name: %s, features: {numeric: [a]}}\n",
 		   w->f->name);
 	assert_int_equal(write(fd, text.data, text.len), (ssize_t)text.len);
 	close(fd);
@@ -107,9 +106,8 @@ static void start_at(struct running *r, const struct pg_options *pg,
 {
 	r->notifier = notifier_new(pg, c);
 	config_unref(c);
-	assert_int_equal(pthread_create(&r->thread, NULL, run_main,
-					r->notifier),
-			 0);
+	assert_int_equal(
+		pthread_create(&r->thread, NULL, run_main, r->notifier), 0);
 }
 
 static void start(struct running *r, struct config *c)
@@ -157,11 +155,12 @@ static void await(struct world *w, const char *sql, int64_t want)
 	}
 }
 
-#define COUNT "SELECT count(*) FROM driftd.outbox WHERE model_id = $1 AND "
+#define COUNT	  "SELECT count(*) FROM driftd.outbox WHERE model_id = $1 AND "
 #define DELIVERED COUNT "state = 'delivered'"
-#define DEAD COUNT "state = 'dead'"
-#define FAILED_ONCE COUNT "state = 'queued' AND attempts = 1"               \
-			  " AND leased_until IS NULL"
+#define DEAD	  COUNT "state = 'dead'"
+#define FAILED_ONCE                                                            \
+	COUNT "state = 'queued' AND attempts = 1"                              \
+	      " AND leased_until IS NULL"
 
 /* What waits for its time is due at once. */
 static void make_due(struct world *w, struct running *r)
@@ -411,9 +410,9 @@ static void test_slow_receiver(void **state)
 	assert_int_equal(test_server_count(w->one), 1);
 	/* In the middle of a transfer: it ends, and the lease is given back. */
 	stop(&r);
-	assert_int_equal(query_int(w->f, COUNT
-				   "receiver = 'one' AND attempts = 0"
-				   " AND leased_until IS NULL"),
+	assert_int_equal(query_int(w->f,
+				   COUNT "receiver = 'one' AND attempts = 0"
+					 " AND leased_until IS NULL"),
 			 5);
 }
 
@@ -519,7 +518,8 @@ static void test_database_mute(void **state)
 	WORLD(w, state);
 	atomic_store(&w->two->mode, MODE_SILENT);
 	buf_init(&dsn, 256);
-	buf_printf(&dsn, "host=127.0.0.1 port=%d dbname=x user=x sslmode=disable",
+	buf_printf(&dsn,
+		   "host=127.0.0.1 port=%d dbname=x user=x sslmode=disable",
 		   w->two->port);
 	pg.dsn = buf_str(&dsn);
 	start_at(&r, &pg, load_config(w, "", false));

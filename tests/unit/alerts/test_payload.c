@@ -31,8 +31,7 @@ struct columns_fixture {
 	size_t n;
 };
 
-static void columns_init(struct columns_fixture *f, size_t n,
-			 const char *pad)
+static void columns_init(struct columns_fixture *f, size_t n, const char *pad)
 {
 	*f = (struct columns_fixture){.n = n};
 	f->names = xcalloc(n, sizeof(*f->names));
@@ -82,9 +81,8 @@ static void test_columns(void **state)
 	/* Columns that do not breach the rule are not told of. */
 	f.outcome.n_columns = 2;
 	buf_init(&out, PAYLOAD_MAX);
-	assert_int_equal(payload_columns(&f.details, &f.outcome, &no_source,
-					 &out),
-			 2);
+	assert_int_equal(
+		payload_columns(&f.details, &f.outcome, &no_source, &out), 2);
 	assert_string_equal(
 		buf_str(&out),
 		"[{\"column\":\"column_0\",\"metric\":\"psi\","
@@ -179,8 +177,7 @@ static void test_body(void **state)
 	expect_text(data, "url",
 		    "https://drift.example/x/models/car%20loan%2F%C3%A9"
 		    "?version=3");
-	assert_int_equal(json_value_int(json_get(data, "columns_total"), 0),
-			 7);
+	assert_int_equal(json_value_int(json_get(data, "columns_total"), 0), 7);
 	expect_text(json_at(json_get(data, "columns"), 0), "column", "x");
 	json_free(root);
 

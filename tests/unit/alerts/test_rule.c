@@ -85,7 +85,7 @@ static void evaluate(const struct config_rule *rule,
 	do {                                                                   \
 		const struct picture p_[] = {__VA_ARGS__};                     \
 		struct rule_outcome o_;                                        \
-									       \
+                                                                               \
 		evaluate(rule, &(fixture)->model, p_, ARRAY_LEN(p_), &o_);     \
 		assert_int_equal(o_.event, what);                              \
 		assert_int_equal(o_.n_columns, n_breaching);                   \
@@ -162,8 +162,7 @@ static void test_share(void **state)
 	fixture_init(&f);
 	EXPECT(&half, &f, ALERT_CLEAR, 0, 0, {"a", "B"}, {"b", "."},
 	       {"c", "."});
-	EXPECT(&half, &f, ALERT_HELD, 1, 2, {"a", "B"}, {"b", "B"},
-	       {"c", "."});
+	EXPECT(&half, &f, ALERT_HELD, 1, 2, {"a", "B"}, {"b", "B"}, {"c", "."});
 	/* The columns must hold, each for itself. */
 	EXPECT(&held, &f, ALERT_BREACH, 2, 2, {"a", "BB"}, {"b", ".B"},
 	       {"c", ".."}, {"d", "B."});
@@ -175,8 +174,7 @@ static void test_share(void **state)
 	EXPECT(&half, &f, ALERT_CLEAR, 0, 0, {"a", "B"}, {"b", "."},
 	       {"c", "B"});
 	/* 0.1 + 0.7 is a hair below 0.8 in binary. */
-	EXPECT(&most, &f, ALERT_HELD, 1, 2, {"a", "B"}, {"b", "B"},
-	       {"c", "."});
+	EXPECT(&most, &f, ALERT_HELD, 1, 2, {"a", "B"}, {"b", "B"}, {"c", "."});
 	/* Without weight a column cannot make a share. */
 	f.columns[0].importance = 0;
 	EXPECT(&half, &f, ALERT_CLEAR, 0, 0, {"a", "B"}, {"b", "."});

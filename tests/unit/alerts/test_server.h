@@ -24,22 +24,22 @@
 #include <unistd.h>
 
 enum test_mode {
-	MODE_ANSWER,          /* with the status that is next */
-	MODE_SILENT,          /* never answers */
-	MODE_DRIP,            /* a byte each 50 ms, without end */
+	MODE_ANSWER, /* with the status that is next */
+	MODE_SILENT, /* never answers */
+	MODE_DRIP,   /* a byte each 50 ms, without end */
 	MODE_ENDLESS_BODY,
 	MODE_ENDLESS_HEADERS,
-	MODE_CUT,             /* the request is read, the connection closed */
-	MODE_PARTIAL          /* half of the body that was announced */
+	MODE_CUT,    /* the request is read, the connection closed */
+	MODE_PARTIAL /* half of the body that was announced */
 };
 
 enum { TEST_CONNECTIONS = 512, TEST_REQUESTS = 4096 };
 
 struct test_request {
-	char *head;  /* owned */
-	char *body;  /* owned */
+	char *head;    /* owned */
+	char *body;    /* owned */
 	int64_t at_us; /* monotonic */
-	int status;  /* that it was answered with; 0: badly */
+	int status;    /* that it was answered with; 0: badly */
 };
 
 struct test_server {

@@ -19,8 +19,8 @@ enum { REFUSED = -1 };
 static const int expected[N_ALERT_STATES][N_ALERT_EVENTS] = {
 	[ALERT_INACTIVE] = {ALERT_INACTIVE, ALERT_PENDING, ALERT_FIRING,
 			    REFUSED, REFUSED},
-	[ALERT_PENDING] = {ALERT_INACTIVE, ALERT_PENDING, ALERT_FIRING,
-			   REFUSED, ALERT_INACTIVE},
+	[ALERT_PENDING] = {ALERT_INACTIVE, ALERT_PENDING, ALERT_FIRING, REFUSED,
+			   ALERT_INACTIVE},
 	[ALERT_FIRING] = {ALERT_RESOLVED, ALERT_FIRING, ALERT_FIRING,
 			  ALERT_ACKNOWLEDGED, ALERT_RESOLVED},
 	[ALERT_ACKNOWLEDGED] = {ALERT_RESOLVED, ALERT_ACKNOWLEDGED,
@@ -56,8 +56,7 @@ static void test_windows_are_never_refused(void **state)
 			enum alert_state to;
 
 			assert_true(alert_state_next((enum alert_state)s,
-						     (enum alert_event)v,
-						     &to));
+						     (enum alert_event)v, &to));
 		}
 }
 
@@ -103,10 +102,10 @@ static void test_names(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < N_ALERT_STATES; i++) {
-		assert_int_equal(alert_state_parse(
-					 alert_state_name((enum alert_state)i),
-					 &s),
-				 0);
+		assert_int_equal(
+			alert_state_parse(alert_state_name((enum alert_state)i),
+					  &s),
+			0);
 		assert_int_equal(s, i);
 	}
 	assert_int_equal(alert_state_parse("Firing", &s), -1);

@@ -61,9 +61,8 @@ static void test_known_example(void **state)
 	assert_int_equal(webhook_sign(secret, id, 1614265330, body,
 				      strlen(body), &value, &e),
 			 0);
-	assert_string_equal(buf_str(&value),
-			    "v1,g0hM9SsE+OTPJTGt/"
-			    "tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+	assert_string_equal(buf_str(&value), "v1,g0hM9SsE+OTPJTGt/"
+					     "tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 	buf_release(&value);
 }
 
@@ -94,8 +93,8 @@ static void test_rotation(void **state)
 
 	(void)state;
 	buf_init(&value, 1024);
-	assert_int_equal(webhook_sign(secrets, "msg_1", 1700000000,
-				      "{\"a\":1}", 7, &value, &e),
+	assert_int_equal(webhook_sign(secrets, "msg_1", 1700000000, "{\"a\":1}",
+				      7, &value, &e),
 			 0);
 	expect_signature(buf_str(&value), "first key, 24 bytes long", 24,
 			 content);

@@ -45,9 +45,9 @@ static void test_windows(void **state)
 
 	FIXTURE(f, state);
 	a = about(f);
-	assert_int_equal(alert_store_windows(f->pg, &a, INT64_MIN, w, 5,
-					     &fixture_err),
-			 0);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, INT64_MIN, w, 5, &fixture_err),
+		0);
 	add_result(f, 0, 1, "a", "psi", '.');
 	add_result(f, 1, 1, "a", "psi", '.');
 	add_result(f, 1, 2, "a", "psi", 'B');
@@ -57,29 +57,29 @@ static void test_windows(void **state)
 	add_result(f, 3, 2, "a", "psi", 'i');
 	add_result(f, 4, 1, "a", "psi", 'T');
 	add_result(f, 5, 1, "__model__", "volume", '.');
-	assert_int_equal(alert_store_windows(f->pg, &a, INT64_MIN, w, 5,
-					     &fixture_err),
-			 3);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, INT64_MIN, w, 5, &fixture_err),
+		3);
 	assert_int_equal(w[0].start_us, T0 + 4 * HOUR);
 	assert_int_equal(w[0].end_us, T0 + 5 * HOUR);
 	assert_int_equal(w[1].start_us, T0 + HOUR);
 	assert_int_equal(w[1].revision, 2);
 	assert_int_equal(w[2].start_us, T0);
-	assert_int_equal(alert_store_windows(f->pg, &a, INT64_MIN, w, 2,
-					     &fixture_err),
-			 2);
-	assert_int_equal(alert_store_windows(f->pg, &a, T0 + HOUR, w, 5,
-					     &fixture_err),
-			 1);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, INT64_MIN, w, 2, &fixture_err),
+		2);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, T0 + HOUR, w, 5, &fixture_err),
+		1);
 	a.signal = "output";
-	assert_int_equal(alert_store_windows(f->pg, &a, INT64_MIN, w, 5,
-					     &fixture_err),
-			 0);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, INT64_MIN, w, 5, &fixture_err),
+		0);
 	a.signal = "input";
 	a.metric = "volume";
-	assert_int_equal(alert_store_windows(f->pg, &a, INT64_MIN, w, 5,
-					     &fixture_err),
-			 1);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, INT64_MIN, w, 5, &fixture_err),
+		1);
 }
 
 static void test_cells_and_details(void **state)
@@ -96,9 +96,9 @@ static void test_cells_and_details(void **state)
 	add_result(f, 0, 1, "a", "psi", '.');
 	add_result(f, 1, 1, "a", "psi", 'B');
 	add_result(f, 1, 1, "b", "psi", 'i');
-	assert_int_equal(alert_store_windows(f->pg, &a, INT64_MIN, w, 3,
-					     &fixture_err),
-			 2);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, INT64_MIN, w, 3, &fixture_err),
+		2);
 	OK(alert_store_cells(f->pg, &a, w, 2, &cells, &fixture_err));
 	assert_int_equal(cells.n, 3);
 	assert_string_equal(cells.items[0].column, "a");
@@ -149,14 +149,14 @@ static void test_walk_is_bounded(void **state)
 		     " FROM driftd.result, generate_series(1, 254) h"
 		     " WHERE model_id = $1 AND status <> 'ok' RETURNING 1)"
 		     " SELECT count(*) FROM x");
-	assert_int_equal(alert_store_windows(f->pg, &a, INT64_MIN, w, 1,
-					     &fixture_err),
-			 1);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, INT64_MIN, w, 1, &fixture_err),
+		1);
 	add_result(f, 256, 1, "a", "psi", 'i');
 	add_result(f, 257, 1, "a", "psi", 'i');
-	assert_int_equal(alert_store_windows(f->pg, &a, INT64_MIN, w, 1,
-					     &fixture_err),
-			 0);
+	assert_int_equal(
+		alert_store_windows(f->pg, &a, INT64_MIN, w, 1, &fixture_err),
+		0);
 }
 
 static void save(struct fixture *f, const char *rule, const char *alert_state)
@@ -177,8 +177,8 @@ static void test_row_round_trip(void **state)
 
 	FIXTURE(f, state);
 	alert_row_init(&a, f->model.model_id, "r\xc3\xa9gle");
-	assert_int_equal(alert_store_lock(f->pg, a.model_id, a.alert_id,
-					  a.rule, &b, &fixture_err),
+	assert_int_equal(alert_store_lock(f->pg, a.model_id, a.alert_id, a.rule,
+					  &b, &fixture_err),
 			 0);
 	assert_string_equal(b.state, "inactive");
 	assert_int_equal(b.starts_at_us, INT64_MIN);
@@ -194,8 +194,8 @@ static void test_row_round_trip(void **state)
 	OK(alert_store_save(f->pg, &a, T0, &fixture_err));
 	a.episode = 4;
 	OK(alert_store_save(f->pg, &a, T0, &fixture_err));
-	assert_int_equal(alert_store_lock(f->pg, a.model_id, a.alert_id, "",
-					  &b, &fixture_err),
+	assert_int_equal(alert_store_lock(f->pg, a.model_id, a.alert_id, "", &b,
+					  &fixture_err),
 			 1);
 	assert_string_equal(b.rule, a.rule);
 	assert_string_equal(b.state, "firing");
@@ -310,9 +310,11 @@ static void test_query(void **state)
 
 static void test_counts_show_and_history(void **state)
 {
-	struct alert_store_event ev = {
-		.event = "held", .from = "pending", .to = "firing",
-		.at_us = T0, .note = "n"};
+	struct alert_store_event ev = {.event = "held",
+				       .from = "pending",
+				       .to = "firing",
+				       .at_us = T0,
+				       .note = "n"};
 	struct alert_count counts[8];
 	struct json_value *root;
 	struct alert_row a;
@@ -342,9 +344,8 @@ static void test_counts_show_and_history(void **state)
 	assert_string_equal(json_text(json_get(root, "state")), "firing");
 	assert_int_equal(json_count(json_get(root, "history")), 2);
 	json_free(root);
-	assert_int_equal(alert_store_prune(f->pg, a.model_id, T0 + 1,
-					   &fixture_err),
-			 1);
+	assert_int_equal(
+		alert_store_prune(f->pg, a.model_id, T0 + 1, &fixture_err), 1);
 	alert_id_make(f->model.model_id, "no such rule", a.alert_id);
 	assert_int_equal(alert_store_show(f->pg, a.alert_id, &w, &e), -1);
 	assert_int_equal(e.code, ERR_NOT_FOUND);
@@ -519,22 +520,21 @@ static void test_outbox_dead_letters(void **state)
 	outbox_message_release(&m);
 	/* What is leased is not buried under its sender. */
 	assert_int_equal(claim(f, f->pg, now, &m), 1);
-	assert_int_equal(outbox_bury(f->pg, f->model.model_id, "one", now,
-				     now, "removed", &fixture_err),
+	assert_int_equal(outbox_bury(f->pg, f->model.model_id, "one", now, now,
+				     "removed", &fixture_err),
 			 1);
 	assert_int_equal(finish(f, &m, OUTBOX_DELIVERED, now), 1);
 	outbox_message_release(&m);
 	buf_init(&out, 1 << 16);
 	json_out_init(&w, &out);
-	OK(outbox_dead_letters(f->pg, f->model.model_id, 10, &w,
-			       &fixture_err));
+	OK(outbox_dead_letters(f->pg, f->model.model_id, 10, &w, &fixture_err));
 	root = json_parse(out.data, out.len, &e);
 	assert_int_equal(json_count(json_get(root, "messages")), 2);
 	json_free(root);
 	buf_release(&out);
-	assert_int_equal(outbox_prune(f->pg, f->model.model_id, now, now,
-				      &fixture_err),
-			 0);
+	assert_int_equal(
+		outbox_prune(f->pg, f->model.model_id, now, now, &fixture_err),
+		0);
 	assert_int_equal(outbox_prune(f->pg, f->model.model_id, now + 1, now,
 				      &fixture_err),
 			 1);
