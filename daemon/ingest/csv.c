@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "config/config.h"
+#include "daemon/ingest/bytes.h"
 #include "daemon/ingest/carry.h"
 #include "daemon/ingest/decoder.h"
 #include "daemon/ingest/record.h"
@@ -126,17 +127,33 @@ static enum csv_step csv_quoted(struct csv *c, struct csv_field *f)
 	return csv_field_end(c, f);
 }
 
+/* The first byte at or after ${p} that ends a field without quotes. */
+static const char *csv_plain_end(const char *p, const char *end)
+{
+	while (end - p >= 8) {
+		uint64_t w = bytes_load(p);
+		uint64_t found =
+			bytes_equal_to(w, ',') | bytes_equal_to(w, '"') |
+			bytes_equal_to(w, '\n') | bytes_equal_to(w, '\r');
+
+		if (found != 0)
+			return p + bytes_first(found);
+		p += 8;
+	}
+	while (p < end && *p != ',' && *p != '"' && *p != '\n' && *p != '\r')
+		p++;
+	return p;
+}
+
 static enum csv_step csv_field(struct csv *c, struct csv_field *f)
 {
-	const char *p = c->p;
+	const char *start = c->p;
 
-	if (p < c->end && *p == '"')
+	if (start < c->end && *start == '"')
 		return csv_quoted(c, f);
-	while (p < c->end && *p != ',' && *p != '\n' && *p != '\r' && *p != '"')
-		p++;
-	f->text = c->p;
-	f->len = (size_t)(p - c->p);
-	c->p = p;
+	c->p = csv_plain_end(start, c->end);
+	f->text = start;
+	f->len = (size_t)(c->p - start);
 	return csv_field_end(c, f);
 }
 
@@ -144,11 +161,14 @@ static bool csv_is_missing(const struct csv *c, const char *text, size_t len)
 {
 	const struct config_model *m = c->record->model;
 
+	if (len == 0)
+		return true;
 	for (size_t i = 0; i < m->n_missing; i++)
-		if (strlen(m->missing[i]) == len &&
+		if (m->missing[i][0] == text[0] &&
+		    strlen(m->missing[i]) == len &&
 		    memcmp(m->missing[i], text, len) == 0)
 			return true;
-	return len == 0;
+	return false;
 }
 
 /* One name of the header. */

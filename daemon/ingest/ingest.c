@@ -149,7 +149,8 @@ static int ingest_choose(struct ingest *in, const char *data, size_t len,
 			i++;
 		if (i == len && !final && len < HEAD_MAX)
 			return 0;
-		in->format = ingest_format_sniff(i < len ? data[i] : '{');
+		if (i < len)
+			in->format = ingest_format_sniff(data[i]);
 	}
 	in->decoder = ingest_decoder_of(in->format);
 	if (in->states[in->format] == NULL)
@@ -243,6 +244,8 @@ static int ingest_finish(struct ingest *in, struct err *e)
 	if (in->decoder == NULL) {
 		if (ingest_choose(in, in->head, in->n_head, true, &skip, e) < 0)
 			return -1;
+		if (in->decoder == NULL)
+			return err_set(e, ERR_BUG, "no format was chosen");
 		if (ingest_pass(in, in->head + skip, in->n_head - skip, e) < 0)
 			return -1;
 	}

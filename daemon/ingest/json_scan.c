@@ -12,12 +12,9 @@
 #include "daemon/ingest/json_scan.h"
 
 #include "base/utf8.h"
+#include "daemon/ingest/bytes.h"
 
-#include <endian.h>
 #include <string.h>
-
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-#define HIGH_BITS    EACH_BYTE(0x80)
 
 void json_scan_init(struct json_scan *s)
 {
@@ -46,20 +43,11 @@ static void json_bad_text(struct json_scan *s, const char *at, const char *why)
 	s->text_why = why;
 }
 
-/*
- * The high bit of each byte of ${w} that is a quote, a backslash or below
- * space.  Bytes above the lowest one found may be marked wrongly (a borrow
- * runs upwards), so only the lowest is of use.
- */
+/* Quotes, backslashes, control characters. */
 static inline uint64_t json_special_bytes(uint64_t w)
 {
-	uint64_t quote = w ^ EACH_BYTE('"');
-	uint64_t backslash = w ^ EACH_BYTE('\\');
-
-	return (((quote - EACH_BYTE(1)) & ~quote) |
-		((backslash - EACH_BYTE(1)) & ~backslash) |
-		((w - EACH_BYTE(' ')) & ~w)) &
-	       HIGH_BITS;
+	return bytes_equal_to(w, '"') | bytes_equal_to(w, '\\') |
+	       bytes_below(w, ' ');
 }
 
 /* The first such byte at or after ${p}; bits beyond ASCII before it are
@@ -68,19 +56,15 @@ static inline const char *json_find_special(const char *p, const char *end,
 					    uint64_t *high)
 {
 	while (end - p >= 8) {
-		uint64_t w;
-		uint64_t found;
+		uint64_t w = bytes_load(p);
+		uint64_t found = json_special_bytes(w);
 
-		memcpy(&w, p, sizeof(w));
-		w = le64toh(w);
-		found = json_special_bytes(w);
 		if (found != 0) {
-			unsigned bit = (unsigned)__builtin_ctzll(found);
-
-			*high |= w & HIGH_BITS & ((UINT64_C(1) << bit) - 1);
-			return p + bit / 8;
+			/* The bits below the lowest mark are those before. */
+			*high |= w & BYTES_HIGH & ((found & -found) - 1);
+			return p + bytes_first(found);
 		}
-		*high |= w & HIGH_BITS;
+		*high |= w & BYTES_HIGH;
 		p += 8;
 	}
 	for (; p < end; p++) {

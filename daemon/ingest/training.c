@@ -20,6 +20,7 @@
 #include "detectors/baseline.h"
 #include "storage/batch.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,10 +242,10 @@ struct baseline *training_end(struct training *t, struct err *e)
 		const struct ingest_reason *first = &report->reasons[0];
 
 		(void)err_set_at(e, ERR_INVALID, first->line, first->column,
-				 "%llu of %llu records cannot be read: %s",
-				 (unsigned long long)report->n_rejected,
-				 (unsigned long long)(report->n_rejected +
-						      report->n_accepted),
+				 "%" PRIu64 " of %" PRIu64
+				 " records cannot be read: %s",
+				 report->n_rejected,
+				 report->n_rejected + report->n_accepted,
 				 first->message);
 		return NULL;
 	}
