@@ -205,7 +205,8 @@ static void set_message(struct flusher *f, const struct err *e)
 	memcpy(f->status.message, text, len);
 	f->status.message[len] = '\0';
 	if (e && is_new && !f->stop)
-		log_warn("flush", "%s", text);
+		log_write(e->code == ERR_FENCED ? LOG_ERROR : LOG_WARN, "flush",
+			  "%s", text);
 }
 
 static void end_round(struct flusher *f, const struct err *e)

@@ -87,7 +87,7 @@ double pg_get_float8(const struct pg_result *r, size_t row, int col)
 	double v;
 
 	if (pg_is_null(r, row, col) || PQgetlength(p, (int)row, col) != 8)
-		return NAN;
+		return (double)NAN;
 	bits = get_u64(PQgetvalue(p, (int)row, col));
 	memcpy(&v, &bits, sizeof(v));
 	return v;

@@ -447,4 +447,62 @@ ATTR_UNUSED static void run_script(struct pg *pg, const char *sql)
 	fixture_ok(pg_exec_script(pg, sql, &fixture_e));
 }
 
+/* Frames number [from, to) with marks of their own and ${n} events. */
+ATTR_UNUSED static void append_marked(struct world *w, int from, int to, uint32_t n,
+			  bool with_keys)
+{
+	for (int i = from; i < to; i++) {
+		char mark[16];
+
+		snprintf(mark, sizeof(mark), "f%d", i);
+		append(w, &(struct frame){
+				  .mark = mark,
+				  .key = with_keys && i % 2 ? mark : NULL,
+				  .time_us = T0 + (i % 5) * HOUR,
+				  .n = n,
+			  });
+	}
+}
+
+ATTR_UNUSED static void assert_marked(struct world *w, int from, int to, uint64_t n)
+{
+	struct profile_set set;
+	char mark[16];
+
+	read_profile(w, w->model_id, INT64_MIN, &set);
+	for (int i = from; i < to; i++) {
+		snprintf(mark, sizeof(mark), "f%d", i);
+		assert_int_equal(count_mark(&set, mark), n);
+	}
+	profile_set_release(&set);
+}
+
+ATTR_UNUSED static const char *const fixture_tables[] = {
+	"model", "source_position", "batch_key", "window_state", "dirty",
+	"delta", "baseline", "baseline_version",
+};
+
+/* Keep, or put back, all that the database knows of the model. */
+ATTR_UNUSED static void snapshot(struct world *w, bool restore)
+{
+	char sql[512];
+
+	for (size_t i = 0; i < ARRAY_LEN(fixture_tables); i++) {
+		if (restore) {
+			snprintf(sql, sizeof(sql),
+				 "BEGIN; DELETE FROM driftd.%s WHERE model_id "
+				 "= %" PRId64 "; INSERT INTO driftd.%s "
+				 "SELECT * FROM old_%s; COMMIT", fixture_tables[i],
+				 w->model_id, fixture_tables[i], fixture_tables[i]);
+		} else {
+			snprintf(sql, sizeof(sql),
+				 "DROP TABLE IF EXISTS old_%s; CREATE TEMP "
+				 "TABLE old_%s AS SELECT * FROM driftd.%s "
+				 "WHERE model_id = %" PRId64, fixture_tables[i],
+				 fixture_tables[i], fixture_tables[i], w->model_id);
+		}
+		run_script(w->pg, sql);
+	}
+}
+
 #endif

@@ -7,6 +7,8 @@
 
 #include "tests/unit/storage/flush_fixture.h"
 
+#include <pthread.h>
+
 static void test_counts(void **state)
 {
 	struct profile_set set;
@@ -416,6 +418,64 @@ static void test_caught_up(void **state)
 	world_release(&w);
 }
 
+static int64_t count_keys(struct world *w)
+{
+	struct pg_params p;
+	struct pg_result *r;
+	int64_t n;
+
+	pg_params_init(&p);
+	pg_add_int8(&p, w->model_id);
+	fixture_ok(pg_exec(w->pg, "SELECT count(*) FROM driftd.batch_key "
+				  "WHERE model_id = $1", &p, &r, &fixture_e));
+	n = pg_get_int(r, 0, 0);
+	pg_params_release(&p);
+	pg_result_free(r);
+	return n;
+}
+
+/* Keys go after their time to live, but not while a live source may still
+ * have a retry in its journal. */
+static void test_keys_expire(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_open_journal(&w);
+	world_start(&w, test_dsn(), true);
+	append(&w, &(struct frame){.key = "old", .time_us = T0, .n = 1});
+	drain(&w);
+	run_sql(w.pg, "UPDATE driftd.batch_key SET created_at = "
+		      "clock_timestamp() - interval '30 h' "
+		      "WHERE model_id = $1", w.model_id);
+	append(&w, &(struct frame){.key = "new", .time_us = T0, .n = 1});
+	drain(&w);
+	world_stop(&w);
+	/* Another source that did not flush for 10 hours. */
+	run_sql(w.pg, "INSERT INTO driftd.source_position SELECT model_id, 1, "
+		      "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, "
+		      "clock_timestamp() - interval '10 h' "
+		      "FROM driftd.source_position WHERE model_id = $1",
+		w.model_id);
+	world_start(&w, test_dsn(), true);
+	append(&w, &(struct frame){.time_us = T0, .n = 1});
+	drain(&w);
+	append(&w, &(struct frame){.time_us = T0, .n = 1});
+	drain(&w);
+	assert_int_equal(count_keys(&w), 2);
+	world_stop(&w);
+	run_sql(w.pg, "DELETE FROM driftd.source_position "
+		      "WHERE model_id = $1 AND source_id = 1", w.model_id);
+	world_start(&w, test_dsn(), true);
+	append(&w, &(struct frame){.time_us = T0, .n = 1});
+	drain(&w);
+	append(&w, &(struct frame){.time_us = T0, .n = 1});
+	drain(&w);
+	assert_int_equal(count_keys(&w), 1);
+	world_release(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_held_up),
 		cmocka_unit_test(test_caught_up),
+		cmocka_unit_test(test_keys_expire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

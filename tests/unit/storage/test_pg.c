@@ -33,7 +33,7 @@ static void test_values(void **state)
 	const void *const blobs[] = {"\0\1", NULL, ""};
 	const size_t lens[] = {2, 0, 0};
 	const int64_t ints[] = {INT64_MIN, -1, 0, INT64_MAX};
-	const double floats[] = {-0.0, NAN, INFINITY, 0.1};
+	const double floats[] = {-0.0, (double)NAN, (double)INFINITY, 0.1};
 	const int64_t times[] = {0, INT64_MIN, -62135596800000000,
 				 253402300799999999};
 	struct pg *pg = test_pg(test_dsn());
@@ -45,7 +45,7 @@ static void test_values(void **state)
 	pg_params_init(&p);
 	pg_add_int4(&p, -5);
 	pg_add_int8(&p, INT64_MIN);
-	pg_add_float8(&p, NAN);
+	pg_add_float8(&p, (double)NAN);
 	pg_add_text(&p, NULL);
 	pg_add_text_n(&p, "xyz", 2);
 	pg_add_bytea(&p, "", 0);
