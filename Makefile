@@ -146,6 +146,8 @@ fuzz:
 install: all
 	install -D -m 755 $(BUILD)/driftd $(DESTDIR)$(PREFIX)/bin/driftd
 	install -D -m 644 config/driftd.example.yaml $(DESTDIR)$(PREFIX)/share/doc/driftd/driftd.example.yaml
+	install -D -m 644 config/model.example.yaml $(DESTDIR)$(PREFIX)/share/doc/driftd/model.example.yaml
+	install -D -m 644 config/bash-completion/driftd $(DESTDIR)$(PREFIX)/share/bash-completion/completions/driftd
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/driftd/README.md
 	install -D -m 644 config/driftd.8 $(DESTDIR)$(PREFIX)/share/man/man8/driftd.8
 	install -D -m 644 config/driftd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/driftd.service

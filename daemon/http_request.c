@@ -449,9 +449,13 @@ void http_error_from(struct http_request *r, const struct err *e)
 		[ERR_BUG] = {500, "internal"},
 	};
 
-	write_error(r, by_code[e->code].status, by_code[e->code].code,
-		    e->message, e->line, e->column);
-	if (by_code[e->code].status == 503)
+	/* what the database refuses is never the client's fault: the schema
+	 * may still be on its way */
+	enum err_code code = e->sqlstate[0] ? ERR_UNAVAILABLE : e->code;
+
+	write_error(r, by_code[code].status, by_code[code].code, e->message,
+		    e->line, e->column);
+	if (by_code[code].status == 503)
 		r->retry_after_s = 2;
 }
 
