@@ -320,57 +320,52 @@ ATTR_UNUSED static void fixture_pack(struct fixture *f,
 	buf_release(&plain);
 }
 
-/* Steps 3 and 5 of a flush: pin, delta and mark, in one transaction. */
-ATTR_UNUSED static void fixture_flush(struct fixture *f, struct pg *pg,
-				      const struct fixture_delta *d)
+/* Steps 3 and 5 of a flush: pin, delta and mark, in the open transaction. */
+ATTR_UNUSED static int fixture_flush_rows(struct fixture *f, struct pg *pg,
+					  const struct fixture_delta *d,
+					  struct err *e)
 {
+	static const char *const sql[] = {
+		"INSERT INTO driftd.window_state (model_id, window_start,"
+		" window_end, baseline, baseline_version)"
+		" VALUES ($1, $2, $2 + interval '1 h', $7, 'b1')"
+		" ON CONFLICT (model_id, window_start) DO NOTHING"
+		" RETURNING $3::bigint, $4::bigint, $5::bigint, $6::bytea",
+		"INSERT INTO driftd.delta (model_id, window_start, source_id,"
+		" seq, n_events, content) VALUES ($1, $2, $3, $4, $5, $6)"
+		" RETURNING $7::bytea",
+		"INSERT INTO driftd.dirty (model_id, window_start, source_id,"
+		" seq) VALUES ($1, $2, $3, $4)"
+		" RETURNING $5::bigint, $6::bytea, $7::bytea"};
 	struct pg_params p;
-	struct err e = {0};
 	struct buf packed;
-	int rc;
+	int rc = 0;
 
 	buf_init(&packed, 1 << 24);
 	fixture_pack(f, d, &packed);
 	pg_params_init(&p);
-	rc = pg_begin(pg, &e);
-	pg_add_int8(&p, f->m.model_id);
-	pg_add_time(&p, d->start_us);
-	pg_add_time(&p, d->start_us + HOUR);
-	pg_add_bytea(&p, f->baseline->hash, SHA256_SIZE);
-	rc = rc ? rc
-		: pg_exec(pg,
-			  "INSERT INTO driftd.window_state (model_id,"
-			  " window_start, window_end, baseline,"
-			  " baseline_version) VALUES ($1, $2, $3, $4, 'b1')"
-			  " ON CONFLICT (model_id, window_start) DO NOTHING",
-			  &p, NULL, &e);
-	pg_params_clear(&p);
 	pg_add_int8(&p, f->m.model_id);
 	pg_add_time(&p, d->start_us);
 	pg_add_int8(&p, d->source);
 	pg_add_int8(&p, d->seq);
 	pg_add_int8(&p, (int64_t)d->n);
 	pg_add_bytea(&p, packed.data, packed.len);
-	rc = rc ? rc
-		: pg_exec(pg,
-			  "INSERT INTO driftd.delta (model_id, window_start,"
-			  " source_id, seq, n_events, content)"
-			  " VALUES ($1, $2, $3, $4, $5, $6)",
-			  &p, NULL, &e);
-	pg_params_clear(&p);
-	pg_add_int8(&p, f->m.model_id);
-	pg_add_time(&p, d->start_us);
-	pg_add_int8(&p, d->source);
-	pg_add_int8(&p, d->seq);
-	rc = rc ? rc
-		: pg_exec(pg,
-			  "INSERT INTO driftd.dirty (model_id, window_start,"
-			  " source_id, seq) VALUES ($1, $2, $3, $4)",
-			  &p, NULL, &e);
-	rc = rc ? rc : pg_commit(pg, &e);
+	pg_add_bytea(&p, f->baseline->hash, SHA256_SIZE);
+	for (size_t i = 0; i < ARRAY_LEN(sql) && !rc; i++)
+		rc = pg_exec(pg, sql[i], &p, NULL, e);
 	pg_params_release(&p);
 	buf_release(&packed);
-	if (rc) {
+	return rc;
+}
+
+/* The same as a transaction; any thread. */
+ATTR_UNUSED static void fixture_flush(struct fixture *f, struct pg *pg,
+				      const struct fixture_delta *d)
+{
+	struct err e = {0};
+
+	if (pg_begin(pg, &e) || fixture_flush_rows(f, pg, d, &e) ||
+	    pg_commit(pg, &e)) {
 		print_error("%s\n", e.message);
 		abort();
 	}

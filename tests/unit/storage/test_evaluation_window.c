@@ -171,6 +171,69 @@ static void test_flush_meanwhile(void **state)
 	fixture_free(f);
 }
 
+/*
+ * A flush that commits just before the marks are deleted: the table is locked
+ * until the evaluator waits for it.  Whatever mark goes, what it marked must
+ * be in the verdict; so the marks go first.
+ */
+static void *evaluate_once(void *arg)
+{
+	struct fixture *f = arg;
+
+	assert_int_equal(fixture_evaluate(f, EVALUATION_NOW), 1);
+	return NULL;
+}
+
+static void wait_for_waiter(struct pg *pg)
+{
+	struct pg_result *r = NULL;
+	int64_t n;
+
+	do {
+		clock_sleep_us(5000);
+		fixture_ok(pg_exec(pg,
+				   "SELECT count(*) FROM pg_locks WHERE NOT"
+				   " granted AND relation ="
+				   " 'driftd.dirty'::regclass",
+				   NULL, &r, &fixture_err));
+		n = pg_get_int(r, 0, 0);
+		pg_result_free(r);
+	} while (!n);
+}
+
+static void test_flush_before_marks_go(void **state)
+{
+	struct fixture *f = fixture_new();
+	struct pg *other = fixture_connect();
+	const struct fixture_delta d = {2, 7, f->t0_us, 50, 0};
+	pthread_t thread;
+	struct err e = {0};
+
+	(void)state;
+	fixture_put_model(f);
+	fixture_source(f, 1, f->t0_us + 5 * HOUR, 0, 0);
+	fixture_delta(f, 1, 1, f->t0_us, FIXTURE_ROWS, 0);
+	assert_int_equal(pg_begin(other, &e), 0);
+	assert_int_equal(pg_exec(other,
+				 "LOCK TABLE driftd.dirty IN EXCLUSIVE"
+				 " MODE",
+				 NULL, NULL, &e),
+			 0);
+	pthread_create(&thread, NULL, evaluate_once, f);
+	wait_for_waiter(other);
+	assert_int_equal(fixture_flush_rows(f, other, &d, &e), 0);
+	assert_int_equal(pg_commit(other, &e), 0);
+	pthread_join(thread, NULL);
+	if (!fixture_number(f, n_dirty_sql, INT64_MIN))
+		assert_int_equal(fixture_number(f, n_events_sql, f->t0_us),
+				 FIXTURE_ROWS + 50);
+	(void)fixture_evaluate(f, EVALUATION_NOW);
+	assert_int_equal(fixture_number(f, n_events_sql, f->t0_us),
+			 FIXTURE_ROWS + 50);
+	pg_free(other);
+	fixture_free(f);
+}
+
 /* What was not committed is as if it had never begun. */
 static void test_rollback(void **state)
 {
@@ -445,6 +508,7 @@ int main(void)
 		cmocka_unit_test(test_profile_is_exact),
 		cmocka_unit_test(test_revision),
 		cmocka_unit_test(test_flush_meanwhile),
+		cmocka_unit_test(test_flush_before_marks_go),
 		cmocka_unit_test(test_rollback),
 		cmocka_unit_test(test_empty_windows),
 		cmocka_unit_test(test_long_gap),

@@ -110,6 +110,13 @@ static void test_members(void **state)
 	assert_true(json_value_number(json_get(row, "value"), 0) > 0.2);
 	assert_null(json_text(json_get(page, "next_cursor")));
 	json_free(page);
+	/* psi has no p-value: NULL in the table too, for people who read it. */
+	assert_int_equal(fixture_number(f,
+					"SELECT count(*) FROM driftd.result"
+					" WHERE model_id = $1 AND metric ="
+					" 'psi' AND p_value IS NULL",
+					INT64_MIN),
+			 6);
 	buf_release(&text);
 	fixture_free(f);
 }
