@@ -508,6 +508,38 @@ static void test_database_away(void **state)
 	stop(&r);
 }
 
+/* The connection is lost again and again; everything arrives, in order. */
+static void test_connection_lost(void **state)
+{
+	enum { N = 6 };
+	struct pg_options pg = *fixture_pg();
+	struct running r;
+
+	WORLD(w, state);
+	pg.application = w->f->name;
+	start_at(&r, &pg, load_config(w, "", false));
+	for (int i = 0; i < N; i++) {
+		char id[] = "msg_0";
+
+		id[4] = (char)('0' + i);
+		queue(w, "one", "a", id);
+		notifier_wake(r.notifier);
+		query_int(w->f, "SELECT count(pg_terminate_backend(s.pid))"
+				" FROM pg_stat_activity s, driftd.model m"
+				" WHERE m.model_id = $1"
+				" AND s.application_name = m.name");
+	}
+	/* What was claimed when its connection broke waits for the lease. */
+	query_int(w->f, "UPDATE driftd.outbox SET leased_until = '2000-01-01'"
+			" WHERE model_id = $1 RETURNING attempts");
+	await(w, DELIVERED, N);
+	stop(&r);
+	assert_true(test_server_count(w->one) >= N);
+	for (size_t i = 1; i < test_server_count(w->one); i++)
+		assert_true(strcmp(w->one->requests[i - 1].body,
+				   w->one->requests[i].body) <= 0);
+}
+
 /* A database that takes connections and says nothing. */
 static void test_database_mute(void **state)
 {
@@ -545,6 +577,7 @@ int main(void)
 		T(test_restart_before_resolved),
 		T(test_receiver_removed),
 		T(test_database_away),
+		T(test_connection_lost),
 		T(test_database_mute),
 #undef T
 	};

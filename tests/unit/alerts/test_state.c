@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -137,6 +138,32 @@ static void test_diagram(void **state)
 	buf_release(&b);
 }
 
+/* The diagram in DESIGN.md is this one. */
+static void test_diagram_in_design(void **state)
+{
+	FILE *f = fopen("DESIGN.md", "rb");
+	struct buf want, text;
+	char chunk[4096];
+	size_t n;
+
+	(void)state;
+	buf_init(&want, 1 << 16);
+	buf_init(&text, 1 << 22);
+	while (f && (n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+		buf_add(&text, chunk, n);
+	if (f)
+		fclose(f);
+	if (!strstr(buf_str(&text), "stateDiagram-v2")) {
+		print_message("SKIPPED: DESIGN.md has no diagram\n");
+		buf_release(&text);
+		skip();
+	}
+	alert_state_diagram(&want);
+	assert_non_null(strstr(buf_str(&text), buf_str(&want)));
+	buf_release(&want);
+	buf_release(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +173,7 @@ int main(void)
 		cmocka_unit_test(test_reachable_and_no_trap),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_diagram),
+		cmocka_unit_test(test_diagram_in_design),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
