@@ -43,6 +43,7 @@ enum {
 };
 
 #define APP_DRAIN_REQUESTS_US (2 * CLOCK_SECOND_US)
+#define APP_FIRST_ROUND_US (2 * CLOCK_SECOND_US)
 #define APP_DRAIN_QUIET_US (CLOCK_SECOND_US / 10)
 #define APP_DRAIN_FLUSH_US (5 * CLOCK_SECOND_US)
 #define APP_TICK_NS 250000000L
@@ -237,6 +238,22 @@ static void *notifier_body(void *arg)
 	return NULL;
 }
 
+/*
+ * A journal that is older than what the database has applied of it can be
+ * told from a cloned one only before anything is appended: give the first
+ * look at the database a moment.  Without a database nothing waits for long.
+ */
+static void await_first_round(struct app *a)
+{
+	int64_t until = clock_monotonic_us() + APP_FIRST_ROUND_US;
+	struct flush_status f;
+
+	do {
+		clock_sleep_us(5000);
+		flusher_get_status(a->flusher, &f);
+	} while (!f.n_rounds && clock_monotonic_us() < until);
+}
+
 static int start(struct app *a, struct err *e)
 {
 	pthread_mutex_init(&a->lock, NULL);
@@ -255,9 +272,13 @@ static int start(struct app *a, struct err *e)
 	start_flusher(a);
 	start_evaluator(a);
 	start_notifier(a);
-	if (start_http(a, e))
-		return -1;
 	pthread_create(&a->flusher_thread, NULL, flusher_body, a->flusher);
+	await_first_round(a);
+	if (start_http(a, e)) {
+		flusher_stop(a->flusher, false, 0);
+		pthread_join(a->flusher_thread, NULL);
+		return -1;
+	}
 	pthread_create(&a->evaluator_thread, NULL, evaluator_body,
 		       a->evaluator);
 	pthread_create(&a->notifier_thread, NULL, notifier_body, a->notifier);

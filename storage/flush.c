@@ -217,6 +217,8 @@ static void end_round(struct flusher *f, const struct err *e)
 	pthread_mutex_lock(&f->mutex);
 	f->status.position = position;
 	f->status.connected = pg_is_connected(f->pg);
+	f->status.n_rounds++;
+	f->status.n_good += e == NULL;
 	if (e && e->code == ERR_FENCED)
 		f->status.fenced = true;
 	f->oldest_received_us = received;
@@ -283,6 +285,7 @@ void flusher_run(struct flusher *f)
 
 	pthread_mutex_lock(&f->mutex);
 	f->is_running = true;
+	f->requested = true; /* the first round is at once */
 	pthread_mutex_unlock(&f->mutex);
 	while (await_round(f, worked, began)) {
 		began = clock_monotonic_us();
@@ -317,16 +320,19 @@ bool flusher_flush(struct flusher *f, int64_t timeout_us)
 {
 	uint64_t target = journal_durable_end(f->options.journal);
 	int64_t until = deadline_after(timeout_us);
-	bool done;
+	uint64_t n_good;
+	bool done = false;
 
 	pthread_mutex_lock(&f->mutex);
-	while (f->status.position < target && !f->status.fenced) {
+	n_good = f->status.n_good;
+	while (!done && !f->status.fenced && !f->stop) {
 		f->requested = true;
 		pthread_cond_broadcast(&f->wake);
 		if (!wait_until(&f->news, &f->mutex, until))
 			break;
+		done = f->status.position >= target &&
+		       f->status.n_good > n_good;
 	}
-	done = f->status.position >= target;
 	pthread_mutex_unlock(&f->mutex);
 	return done;
 }

@@ -64,6 +64,8 @@ struct flush_status {
 	bool connected;       /* the last round reached the database */
 	bool paused;          /* newer schema */
 	bool fenced;          /* cloned journal: exit 78 */
+	uint64_t n_rounds;    /* over, well or not */
+	uint64_t n_good;      /* of these, those that reached their end */
 	int64_t lag_us;       /* age of the oldest durable frame not applied */
 	uint64_t position;    /* everything before is applied */
 	char message[512];    /* of the last failure, "" when none */
@@ -81,8 +83,11 @@ void flusher_run(struct flusher *f);
 /* Any thread.  ${drain}: apply what is durable first, within ${timeout_us}. */
 void flusher_stop(struct flusher *f, bool drain, int64_t timeout_us);
 
-/* Any thread: begin a round now; true when everything durable at the call
- * was applied within ${timeout_us}. */
+/*
+ * Any thread: begin a round now; true when, within ${timeout_us}, everything
+ * durable at the call was applied and a round ended well, so that the
+ * database is in reach and its schema ours.
+ */
 bool flusher_flush(struct flusher *f, int64_t timeout_us);
 
 void flusher_get_status(struct flusher *f, struct flush_status *out);

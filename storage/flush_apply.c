@@ -3,8 +3,8 @@
  * flush_apply - the transaction of a span, and what to do when it fails.
  *
  *	40001, 40P01     at once again, a few times
- *	22, 23, 54 and   data that the database refuses for good: the span is
- *	ERR_LIMIT        halved until one frame is left; that one goes to
+ *	22, 23, 54, P0   data that the database refuses for good: the span is
+ *	and ERR_LIMIT    halved until one frame is left; that one goes to
  *	                 quarantine/ and is counted corrupt
  *	anything else    the stream waits (class 42 too: a missing table or
  *	                 column is a fault of the schema, and no frame is to be
@@ -28,7 +28,7 @@ static bool is_deadlock(const struct err *e)
 
 static bool is_poison(const struct err *e)
 {
-	static const char *const classes[] = {"22", "23", "54"};
+	static const char *const classes[] = {"22", "23", "54", "P0"};
 
 	if (e->code == ERR_LIMIT)
 		return true;

@@ -24,6 +24,7 @@ void api_refresh_gauges(void *app, enum http_thread thread);
 
 /* assets.c: what was compiled in from dashboards/web and the OpenAPI text */
 void api_asset(struct http_request *r);
+void api_page(struct http_request *r);
 
 /* models.c */
 void api_models(struct http_request *r);

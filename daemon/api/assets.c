@@ -44,20 +44,33 @@ const struct asset *asset_find(const char *path)
 	return NULL;
 }
 
-void api_asset(struct http_request *r)
+static void answer(struct http_request *r, const char *path)
 {
-	const struct asset *a;
-	struct buf path;
+	const struct asset *a = asset_find(path);
 
-	buf_init(&path, 1024);
-	buf_add_str(&path, r->params[0][0] ? "/assets/" : "");
-	buf_add_str(&path, r->params[0][0] ? r->params[0] : r->route->pattern);
-	a = asset_find(buf_str(&path));
-	buf_release(&path);
 	if (!a) {
 		http_error(r, 404, "not_found", "no such file");
 		return;
 	}
 	buf_add(&r->body, a->data, (size_t)(a->end - a->data));
 	http_answer(r, 200, a->content_type);
+}
+
+void api_asset(struct http_request *r)
+{
+	struct buf path;
+
+	buf_init(&path, 1024);
+	if (r->params[0][0])
+		buf_printf(&path, "/assets/%s", r->params[0]);
+	else
+		buf_add_str(&path, r->route->pattern);
+	answer(r, buf_str(&path));
+	buf_release(&path);
+}
+
+/* The page is one: its script reads from the address which model is meant. */
+void api_page(struct http_request *r)
+{
+	answer(r, "/");
 }

@@ -111,7 +111,8 @@ const struct http_route api_routes[] = {
 	 .run = api_metrics},
 
 	{.method = "GET", .pattern = "/openapi.json", .run = api_asset},
-	{.method = "GET", .pattern = "/", .run = api_asset},
+	{.method = "GET", .pattern = "/", .run = api_page},
+	{.method = "GET", .pattern = "/models/{}", .run = api_page},
 	{.method = "GET", .pattern = "/assets/{}", .run = api_asset},
 };
 

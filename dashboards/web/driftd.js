@@ -5,7 +5,14 @@
 
 const REFRESH_MS = 3000;
 const WINDOWS_SHOWN = 24;
-let chosen = null; /* {name, version} */
+/* {name, version}, from the address: /models/NAME?version=V */
+let chosen = null;
+if (location.pathname.startsWith("/models/")) {
+	chosen = {
+		name: decodeURIComponent(location.pathname.slice("/models/".length)),
+		version: new URLSearchParams(location.search).get("version"),
+	};
+}
 
 const element = (tag, text, className) => {
 	const e = document.createElement(tag);
@@ -68,6 +75,7 @@ const showAlerts = (alerts) => {
 };
 
 const showModels = (models) => {
+	if (chosen && !chosen.version) chosen.version = (models.find((m) => m.name === chosen.name) || {}).version;
 	if (!chosen && models.length) chosen = { name: models[0].name, version: models[0].version };
 	const rows = models.map((m) => {
 		const w = m.newest_window || {};
@@ -84,6 +92,7 @@ const showModels = (models) => {
 		if (chosen && chosen.name === m.name && chosen.version === m.version) tr.classList.add("chosen");
 		tr.addEventListener("click", () => {
 			chosen = { name: m.name, version: m.version };
+			history.replaceState(null, "", `/models/${encodeURIComponent(m.name)}?version=${encodeURIComponent(m.version)}`);
 			refresh();
 		});
 		return tr;
