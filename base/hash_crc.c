@@ -21,7 +21,7 @@
 /* Castagnoli's polynomial, bits reversed. */
 #define POLYNOMIAL UINT32_C(0x82F63B78)
 
-enum { BLOCK = 512 };
+static const size_t block = 512;
 
 /* Written once before any use: constants in effect. */
 static uint32_t table[8][256];
@@ -49,7 +49,7 @@ static void make_tables(void)
 	for (unsigned bit = 0; bit < 32; bit++) {
 		uint32_t crc = UINT32_C(1) << bit;
 
-		for (unsigned i = 0; i < BLOCK; i++)
+		for (unsigned i = 0; i < block; i++)
 			crc = step(crc, 0);
 		over_block[bit / 8][1U << bit % 8] = crc;
 	}
@@ -99,18 +99,18 @@ by_instruction(uint32_t crc, const uint8_t *p, size_t len)
 {
 	uint64_t a = crc;
 
-	while (len >= 3 * (size_t)BLOCK) {
+	while (len >= 3 * block) {
 		uint64_t b = 0, c = 0;
 
-		for (size_t i = 0; i < BLOCK; i += 8) {
+		for (size_t i = 0; i < block; i += 8) {
 			a = _mm_crc32_u64(a, load(p + i));
-			b = _mm_crc32_u64(b, load(p + BLOCK + i));
-			c = _mm_crc32_u64(c, load(p + 2 * BLOCK + i));
+			b = _mm_crc32_u64(b, load(p + block + i));
+			c = _mm_crc32_u64(c, load(p + 2 * block + i));
 		}
 		a = skip_block((uint32_t)a) ^ (uint32_t)b;
 		a = skip_block((uint32_t)a) ^ (uint32_t)c;
-		p += 3 * (size_t)BLOCK;
-		len -= 3 * (size_t)BLOCK;
+		p += 3 * block;
+		len -= 3 * block;
 	}
 	for (; len >= 8; p += 8, len -= 8)
 		a = _mm_crc32_u64(a, load(p));

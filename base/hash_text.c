@@ -53,7 +53,7 @@ int hex_decode(const char *hex, size_t len, uint8_t *out)
 }
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			       "abcdefghijklmnopqrstuvwxyz0123456789+/";
+			       "abcdefghijklmnopqrstuvwxyz0123456789+/=";
 
 void base64_encode(const void *data, size_t len, struct buf *out)
 {
@@ -70,8 +70,8 @@ void base64_encode(const void *data, size_t len, struct buf *out)
 			v |= p[i + 2];
 		text[0] = alphabet[v >> 18];
 		text[1] = alphabet[v >> 12 & 63];
-		text[2] = n > 1 ? alphabet[v >> 6 & 63] : '=';
-		text[3] = n > 2 ? alphabet[v & 63] : '=';
+		text[2] = alphabet[n > 1 ? v >> 6 & 63 : 64];
+		text[3] = alphabet[n > 2 ? v & 63 : 64];
 		buf_add(out, text, sizeof(text));
 	}
 }

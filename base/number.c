@@ -19,6 +19,7 @@
 
 #include "base/attr.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
@@ -109,6 +110,43 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/*
+ * Eight digits at once, the first in the lowest byte: neighbours are joined
+ * to numbers of two, four and eight digits.  False when one is no digit.
+ */
+static bool eight_digits(const char *p, uint64_t *out)
+{
+	const uint64_t high = UINT64_C(0xF0F0F0F0F0F0F0F0);
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	v = le64toh(v);
+	/* '0' to '9' are 0x30 to 0x39: adding 6 must not reach 0x40. */
+	if ((v & high) != (high & UINT64_C(0x3333333333333333)) ||
+	    ((v + UINT64_C(0x0606060606060606)) & high) != (v & high))
+		return false;
+	v &= ~high;
+	v = (v * 10 + (v >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
+	v = (v * 100 + (v >> 16)) & UINT64_C(0x0000FFFF0000FFFF);
+	v = (v * 10000 + (v >> 32)) & UINT64_C(0x00000000FFFFFFFF);
+	*out = v;
+	return true;
+}
+
+/* Digits from ${p} on, into ${m}, which may wrap; returns their end. */
+static const char *scan_digits(const char *p, const char *end, uint64_t *m)
+{
+	uint64_t eight;
+
+	while (end - p >= 8 && eight_digits(p, &eight)) {
+		*m = *m * 100000000 + eight;
+		p += 8;
+	}
+	for (; p < end && is_digit(*p); p++)
+		*m = *m * 10 + (uint64_t)(*p - '0');
+	return p;
+}
+
 /* More than 19 digits: again, without leading zeros, counting what is cut. */
 static void scan_long(struct decimal *d)
 {
@@ -164,14 +202,12 @@ static bool scan(const char *text, size_t len, struct decimal *d)
 	if (p < end && (*p == '-' || *p == '+'))
 		d->negative = *p++ == '-';
 	d->digits = p;
-	for (; p < end && is_digit(*p); p++)
-		m = m * 10 + (uint64_t)(*p - '0');
+	p = scan_digits(p, end, &m);
 	n = (size_t)(p - d->digits);
 	d->scale = 0;
 	if (p < end && *p == '.') {
 		point = ++p;
-		for (; p < end && is_digit(*p); p++)
-			m = m * 10 + (uint64_t)(*p - '0');
+		p = scan_digits(p, end, &m);
 		n += (size_t)(p - point);
 		d->scale = -(int64_t)(p - point);
 	}

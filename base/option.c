@@ -320,13 +320,14 @@ const char *option_suggest(const char *const *names, size_t n,
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(names[i]);
+		size_t longest = len > wrong_len ? len : wrong_len;
 		unsigned d;
 
 		if (len > SUGGEST_LENGTH)
 			continue;
 		d = distance(wrong, wrong_len, names[i], len);
 		/* Words with little in common are no suggestion. */
-		if (d < best && 2 * d <= (len > wrong_len ? len : wrong_len)) {
+		if (d < best && d <= longest / 2) {
 			best = d;
 			found = names[i];
 		}

@@ -120,6 +120,32 @@ static void test_like_strtod(void **state)
 	}
 }
 
+/* One byte changed: read whole, as strtod would, or not at all. */
+static void test_changed_byte(void **state)
+{
+	(void)state;
+	random_start();
+	for (unsigned i = 0; i < 300000; i++) {
+		char text[40], *end;
+		double want, got = 0;
+		size_t len;
+		bool is_number;
+
+		len = (size_t)snprintf(
+			text, sizeof(text), "%.*g", (int)(1 + random_below(20)),
+			(double)random_next() /
+				(double)(1 + random_below(1000)));
+		text[random_below(len)] = (char)(1 + random_below(255));
+		want = strtod(text, &end);
+		is_number = *end == '\0' && isfinite(want) &&
+			    strspn(text, "0123456789+-.eE") == len;
+		if (number_parse(text, len, &got) != is_number ||
+		    (is_number && bits_of(got) != bits_of(want)))
+			fail_msg("\"%s\" is read as %a (%d), not %a", text, got,
+				 !is_number, want);
+	}
+}
+
 /* Halfway between two doubles, exactly and by one digit far behind. */
 static void test_midpoints(void **state)
 {
@@ -416,6 +442,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_like_strtod),
+		cmocka_unit_test(test_changed_byte),
 		cmocka_unit_test(test_midpoints),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_format),
