@@ -25,9 +25,6 @@ void carry_release(struct carry *c)
 
 void carry_begin(struct carry *c, size_t max_record)
 {
-	/* An absurd limit must not wrap. */
-	if (max_record > SIZE_MAX / 4)
-		max_record = SIZE_MAX / 4;
 	c->max = max_record + CARRY_STEP;
 	if (c->buf.cap > CARRY_KEEP || c->buf.max != c->max) {
 		buf_release(&c->buf);

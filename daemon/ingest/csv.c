@@ -271,13 +271,14 @@ static enum csv_step csv_row(struct csv *c, bool is_header, struct err *e)
 	bool final = c->final;
 	enum csv_step step;
 
+	/* One byte more than a record may have tells that it has ended. */
 	if ((size_t)(end - start) > c->max_record) {
-		c->end = start + c->max_record;
+		c->end = start + c->max_record + 1;
 		c->final = false;
 	}
 	record_begin(c->record);
 	step = csv_fields(c, is_header, e);
-	if (step == CSV_MORE && (size_t)(c->end - start) == c->max_record)
+	if (step == CSV_MORE && (size_t)(c->end - start) > c->max_record)
 		step = csv_bad(c, start, "the record is too large");
 	else if (step == CSV_MORE && final)
 		step = csv_bad(c, c->p, "the quote is never closed");

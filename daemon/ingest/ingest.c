@@ -20,6 +20,9 @@
  * spaces may stand before the byte that tells the format. */
 enum { HEAD_MIN = 4, HEAD_MAX = 256 };
 
+/* A record's limit, whatever the configuration says. */
+#define RECORD_BYTES_MAX (SIZE_MAX / 8)
+
 struct ingest {
 	struct ingest_limits limits;
 	struct record record;
@@ -89,6 +92,9 @@ int ingest_begin(struct ingest *in, const struct config_model *model,
 	if (ingest_format_parse(content_type, &format, &known, e) < 0)
 		return -1;
 	in->limits = *limits;
+	/* Pointers are advanced by it. */
+	if (in->limits.max_record > RECORD_BYTES_MAX)
+		in->limits.max_record = RECORD_BYTES_MAX;
 	in->format = format;
 	in->is_format_known = known;
 	in->decoder = NULL;

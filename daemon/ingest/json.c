@@ -146,15 +146,19 @@ static enum scan json_line_end(struct json_scan *s, const char *limit)
 	return SCAN_OK;
 }
 
-/* The value at p, within the bytes that a record may have. */
+/*
+ * The value at p, within the bytes that a record may have, and one more that
+ * tells that it has ended.  SCAN_BAD without a reason: it is too large.
+ */
 static enum scan json_record(struct json *j, const char *end, bool final)
 {
 	struct json_scan *s = &j->scan;
 	const char *start = s->p;
+	const char *limit = start + j->max_record;
 	bool is_cut = (size_t)(end - start) > j->max_record;
 	enum scan status;
 
-	s->end = is_cut ? start + j->max_record : end;
+	s->end = is_cut ? limit + 1 : end;
 	s->final = final && !is_cut;
 	s->text_at = NULL;
 	record_begin(j->record);
@@ -164,18 +168,15 @@ static enum scan json_record(struct json *j, const char *end, bool final)
 		status = json_scan_skip(s, 0);
 		record_reject(j->record, start, "the record is no object");
 	}
-	if (status == SCAN_MORE && (size_t)(s->end - start) == j->max_record)
-		is_cut = true;
-	else
-		is_cut = false;
 	s->end = end;
 	s->final = final;
+	if ((status == SCAN_MORE && is_cut) ||
+	    (status == SCAN_OK && s->p > limit))
+		return json_scan_bad(s, limit, NULL);
 	if (status == SCAN_OK && j->mode == JSON_LINES)
-		status = json_line_end(s, start + j->max_record);
+		status = json_line_end(s, limit);
 	if (status == SCAN_OK && s->text_at != NULL)
 		record_reject(j->record, s->text_at, "%s", s->text_why);
-	if (is_cut)
-		return json_scan_bad(s, start + j->max_record, NULL);
 	if (status == SCAN_MORE && final)
 		return json_scan_bad(s, end, "the body ends within a record");
 	return status;

@@ -58,6 +58,18 @@ static void test_record_limit(void **state)
 			buf_release(&body);
 		}
 	}
+	/* An object of just that many bytes is one, whatever follows it. */
+	f->limits.max_record = 8;
+	for (size_t piece = 0; piece < 10; piece++) {
+		assert_int_equal(fixture_decode(f, "{\"x\": 1}", 8, piece), 0);
+		assert_int_equal(r->n_accepted, 1);
+		assert_int_equal(fixture_decode(f, "{\"x\": 12}", 9, piece), 0);
+		assert_int_equal(r->n_accepted, 0);
+		assert_non_null(strstr(r->reasons[0].message, "too large"));
+		assert_int_equal(fixture_decode(f, "12345678", 8, piece), 0);
+		assert_non_null(strstr(r->reasons[0].message, "no object"));
+	}
+	f->limits.max_record = 100;
 	/* Within an array there is no next line to go on at. */
 	buf_init(&body, 1 << 20);
 	buf_add_str(&body, "[{\"c\": \"");

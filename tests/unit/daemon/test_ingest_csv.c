@@ -204,6 +204,18 @@ static void test_record_limit(void **state)
 		assert_int_equal(r->reasons[1].line, 3);
 		buf_release(&body);
 	}
+	/* A row of just that many bytes is one, whatever follows it. */
+	f->limits.max_record = 5;
+	for (size_t piece = 0; piece < 10; piece++) {
+		assert_int_equal(fixture_decode(f, "x,c\n1,abc", 9, piece), 0);
+		assert_int_equal(r->n_accepted, 1);
+		assert_int_equal(fixture_decode(f, "x,c\n1,abc\n", 10, piece),
+				 0);
+		assert_int_equal(r->n_accepted, 1);
+		assert_int_equal(fixture_decode(f, "x,c\n1,abcd", 10, piece),
+				 0);
+		assert_int_equal(r->n_accepted, 0);
+	}
 	f->limits.max_record = 1 << 20;
 }
 
