@@ -181,10 +181,13 @@ static void start(struct load *l, struct connection *c, int64_t now)
 	send_more(l, c);
 }
 
+/* In turn: none may idle until the server closes it. */
 static void start_idle(struct load *l)
 {
-	for (long i = 0; i < l->o.connections; i++) {
-		struct connection *c = &l->connections[i];
+	size_t n = (size_t)l->o.connections, first = l->n_started % n;
+
+	for (size_t i = 0; i < n; i++) {
+		struct connection *c = &l->connections[(first + i) % n];
 		int64_t now = clock_monotonic_us();
 
 		if (is_over(l, now) || next_due_us(l) > now)
