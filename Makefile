@@ -5,7 +5,7 @@
 # make install    PREFIX, DESTDIR         make lint     format, analysers
 # make fuzz       the fuzz targets        make clean
 #
-# CC=clang, SAN=address|thread (address brings undefined with it), WERROR=1,
+# V=1 shows commands; CC=clang, SAN=address|thread (address brings undefined with it), WERROR=1,
 # BUILD=dir are understood by all of them.
 
 VERSION  := 0.1.0
@@ -50,6 +50,9 @@ CFLAGS   := -std=c17 $(OPT) -g -fPIE -pthread $(WARN) $(HARDEN) $(SANFLAGS) $(EX
 LDFLAGS  := -pie -pthread -Wl,-z,relro,-z,now $(SANFLAGS)
 LDLIBS   := $(PKG_LIBS) -lm
 
+Q         := $(if $(V),,@)
+say        = $(if $(V),,@printf '%-6s %s\n' '$(1)' '$(2)')
+
 srcs      = $(shell find $(1) -name '*.c' | LC_ALL=C sort)
 lib       = $(BUILD)/lib$(1).a
 upto      = $(if $(filter $(1),$(firstword $(2))),$(1),$(firstword $(2)) $(call upto,$(1),$(wordlist 2,9,$(2))))
@@ -69,15 +72,18 @@ define layer_rules
 $(call lib,$(1)): $(call objs,$(filter-out $(DAEMON_MAIN),$(call srcs,$(1))))
 	@mkdir -p $$(@D)
 	@rm -f $$@
+	$$(call say,AR,$$@)
 	$$(Q)$(AR) rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rules,$(l))))
 
 $(BUILD)/driftd: $(BUILD)/daemon/main.o $(call libs_upto,daemon)
-	$(CC) $(LDFLAGS) -o $@ $< $(call libs_upto,daemon) $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(call libs_upto,daemon) $(LDLIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
+	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Files compiled in: .incbin finds them by the path relative to the root.

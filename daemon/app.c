@@ -23,6 +23,7 @@
 #include "daemon/key_memory.h"
 #include "daemon/metrics.h"
 #include "daemon/sources/http_events.h"
+#include "storage/baseline_store.h"
 #include "storage/flush.h"
 #include "storage/journal.h"
 #include "storage/pg.h"
@@ -38,6 +39,7 @@
 enum {
 	APP_UPLOADS_MAX = 128,
 	APP_KEYS = 65536,
+	APP_BASELINE_CACHE_BYTES = 16 * 1024 * 1024,
 	APP_MALLOC_ARENAS = 2,
 	APP_MMAP_THRESHOLD = 256 * 1024
 };
@@ -214,6 +216,7 @@ static int start_http(struct app *a, struct err *e)
 	budget_init(&a->ingest, s->ingest_memory);
 	a->uploads = uploads_new(APP_UPLOADS_MAX);
 	a->keys = key_memory_new(APP_KEYS, s->idempotency_ttl_us);
+	a->query_baselines = baseline_cache_new(APP_BASELINE_CACHE_BYTES);
 	a->query_pg = pg_new(&query);
 	a->admin_pg = pg_new(&admin);
 	a->http = http_server_start(&o, e);
@@ -377,6 +380,7 @@ static void release(struct app *a)
 	evaluator_free(a->evaluator);
 	notifier_free(a->notifier);
 	journal_close(a->journal);
+	baseline_cache_free(a->query_baselines);
 	pg_free(a->query_pg);
 	pg_free(a->admin_pg);
 	uploads_free(a->uploads);

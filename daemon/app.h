@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct auth;
+struct baseline_cache;
 struct config;
 struct err;
 struct evaluator;
@@ -49,6 +50,7 @@ struct app {
 
 	/* used by the http threads of that name only */
 	struct pg *query_pg, *admin_pg;
+	struct baseline_cache *query_baselines;
 
 	pthread_t flusher_thread, evaluator_thread, notifier_thread;
 	int64_t started_at_us;

@@ -33,6 +33,7 @@ enum {
 	HTTP_SWEEP_MS = 250
 };
 
+ATTR_PRINTF(2, 0)
 static void library_log(void *arg, const char *fmt, va_list ap)
 {
 	struct buf b;

@@ -87,19 +87,6 @@ static int64_t count_of(uint64_t n)
 	return n > INT64_MAX ? INT64_MAX : (int64_t)n;
 }
 
-/*
- * The primary key of results does not hold the signal, and the model as a
- * whole has one `drifted_columns_share` a signal: those beyond the first are
- * kept apart by the slice, which readers of model rows take for "".
- */
-static const char *row_slice(const struct verdict *v)
-{
-	if (strcmp(v->column, "__model__") != 0 || v->signal == SIGNAL_INPUT ||
-	    v->signal == SIGNAL_DATA)
-		return "";
-	return signal_name(v->signal);
-}
-
 static void columns_add(struct result_columns *c,
 			const struct evaluation_span *w,
 			const struct verdict *v)
@@ -113,7 +100,7 @@ static void columns_add(struct result_columns *c,
 	c->texts[SIGNAL][i] = signal_name(v->signal);
 	c->texts[STATUS][i] = verdict_status_name(v->status);
 	c->texts[SEVERITY][i] = severity_name(v->severity);
-	c->texts[SLICE][i] = row_slice(v);
+	c->texts[SLICE][i] = "";
 	c->drifted[i] = v->drifted;
 	c->numbers[VALUE][i] = finite_or_nan(v->value);
 	c->numbers[LOWER][i] = finite_or_nan(v->lower);

@@ -22,7 +22,7 @@ static const char gauges_sql[] =
 	" ORDER BY window_start DESC LIMIT 1) s"
 	" LEFT JOIN driftd.result r ON r.model_id = $1"
 	" AND r.window_start = s.window_start AND r.revision = s.revision"
-	" AND (r.slice = '' OR r.column_name = '__model__')"
+	" AND r.slice = ''"
 	" ORDER BY r.column_name COLLATE \"C\", r.metric COLLATE \"C\"";
 
 enum { WINDOW_END, COLUMN, METRIC, SIGNAL, VALUE, DRIFTED };

@@ -37,17 +37,13 @@ enum { RESULTS_MAX = 1000, CURSOR_TEXT_MAX = 16384 };
 	" AND ($6::text IS NULL OR t.signal = $6)"                             \
 	" AND ($7 < 0 OR t.drifted = ($7 > 0))   "
 
-/* Rows of the model as a whole are kept apart by their signal in `slice`;
- * see evaluation_result.c. */
-#define SLICE "CASE WHEN t.column_name = '__model__' THEN '' ELSE t.slice END"
-
 static const char query_sql[] =
 	"SELECT * FROM ("
 	"(SELECT * FROM ("
 	" SELECT t.window_start, t.window_end, t.column_name, t.metric,"
 	" t.value, t.lower, t.upper, t.p_value, t.threshold, t.status,"
 	" t.drifted, t.n_reference, t.n_current, t.baseline_version,"
-	" t.revision, true AS final, t.signal, " SLICE " AS slice,"
+	" t.revision, true AS final, t.signal, t.slice,"
 	" t.severity, t.bound, t.p_adjusted"
 	" FROM driftd.result t JOIN driftd.window_state s"
 	" ON s.model_id = $1 AND s.window_start = t.window_start"
@@ -59,7 +55,7 @@ static const char query_sql[] =
 	" SELECT p.window_start, s.window_end, t.column_name, t.metric,"
 	" t.value, t.lower, t.upper, t.p_value, t.threshold, t.status,"
 	" t.drifted, t.n_reference, t.n_current, s.baseline_version,"
-	" 0 AS revision, false AS final, t.signal, " SLICE " AS slice,"
+	" 0 AS revision, false AS final, t.signal, t.slice,"
 	" t.severity, t.bound, t.p_adjusted"
 	" FROM driftd.provisional p JOIN driftd.window_state s"
 	" ON s.model_id = $1 AND s.window_start = p.window_start"

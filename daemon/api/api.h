@@ -31,6 +31,9 @@ void api_models(struct http_request *r);
 void api_model(struct http_request *r);
 void api_results(struct http_request *r);
 
+/* distribution.c */
+void api_distribution(struct http_request *r);
+
 /* baselines.c */
 void api_baseline_begin(struct http_request *r);
 void api_baseline_feed(struct http_request *r, const char *data, size_t len);

@@ -184,8 +184,10 @@ static void write_columns(const struct model_gauges *all, size_t n,
 				"metric",  g->metric,
 				NULL};
 
-			metrics_sample(out, "driftd_column_effect", labels,
-				       g->value);
+			/* "" carries the column's `drifted` alone */
+			if (g->metric[0])
+				metrics_sample(out, "driftd_column_effect",
+					       labels, g->value);
 		}
 	}
 	metrics_family(out, "driftd_column_drifted", "gauge",

@@ -30,6 +30,11 @@ const struct http_route api_routes[] = {
 	 .scope = SCOPE_READ,
 	 .thread = HTTP_QUERY,
 	 .run = api_results},
+	{.method = "GET",
+	 .pattern = "/v1/models/{}/columns/{}/distribution",
+	 .scope = SCOPE_READ,
+	 .thread = HTTP_QUERY,
+	 .run = api_distribution},
 
 	{.method = "GET",
 	 .pattern = "/v1/models/{}/baselines",

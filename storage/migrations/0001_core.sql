@@ -153,7 +153,7 @@ CREATE TABLE driftd.result (
 	n_current        bigint NOT NULL,
 	baseline_version text,
 	evaluated_at     timestamptz NOT NULL,
-	PRIMARY KEY (model_id, window_start, revision, slice, column_name, metric)
+	PRIMARY KEY (model_id, window_start, revision, slice, column_name, metric, signal)
 );
 
 -- Verdicts of windows still open: one row a window, overwritten.

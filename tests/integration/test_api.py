@@ -146,6 +146,14 @@ class Api(Base):
         self.assertEqual(first, {2})
         both = {r["revision"] for r in d.results("loan", revisions="all", window="2026-01-01T00:00:00Z")}
         self.assertEqual(both, {1, 2})
+        a = d.get("/v1/models/loan/columns/purpose/distribution?window_start=2026-01-01T06:00:00Z").json
+        self.assertEqual(sum(c["current"] for c in a["cells"]), 1800)
+        psi = d.results("loan", column="purpose", metric="psi", window="2026-01-01T06:00:00Z")[0]["value"]
+        self.assertAlmostEqual(sum(b["psi_contribution"] for b in a["bins"]), psi, 12)
+        a = d.get("/v1/models/loan/columns/income/distribution?window_start=2026-01-01T06:00:00Z").json
+        self.assertEqual((len(a["bins"]), a["bins"][0]["lower"], a["bins"][9]["upper"]), (10, None, None))
+        self.assertEqual(sum(b["reference"] for b in a["bins"]), 8000)
+        self.assertEqual(d.get("/v1/models/loan/columns/none/distribution?window_start=2026-01-01T06:00:00Z").status, 404)
         glance = d.get("/v1/models/loan").json
         self.assertEqual(glance["active_baseline"], "1")
         self.assertEqual(d.run("status", "--url", d.url).returncode, 0)
