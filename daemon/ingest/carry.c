@@ -6,7 +6,6 @@
 
 #include "base/err.h"
 
-#include <stdint.h>
 #include <string.h>
 
 /* Least growth between two looks, and memory kept between bodies. */

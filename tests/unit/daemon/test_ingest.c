@@ -364,6 +364,44 @@ static void test_many_unknown_names(void **state)
 	buf_release(&body);
 }
 
+/* Broken records are not read again and again, nor is one that comes in
+ * single bytes. */
+static void test_effort_is_linear(void **state)
+{
+	static const struct {
+		const char *head, *line;
+		size_t piece;
+	} rows[] = {
+		{"", "{\"a\":\n", 0},
+		{"", "{\"a\":[\n", 0},
+		{"", "{\"a\":[1,\n", 7},
+		{"{\"a\":[\n", "{},\n", 0},
+		{"{\n\"a\":[\n", "{},\n", 0},
+		{"{\n\"a\":[\n", "1,\n", 1},
+		{"{\"c\":\"", "aaaaaaaaaaaaaaa", 1},
+		{"{\"c\":\"", "\\u0041", 1},
+		{"{", "\n", 1},
+		{"[", "{\"x\":1},", 1},
+	};
+	struct fixture *f = *state;
+	struct buf body;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		clock_t start = clock();
+
+		buf_init(&body, 1 << 25);
+		buf_add_str(&body, rows[i].head);
+		while (body.len < 1 << 21)
+			buf_add_str(&body, rows[i].line);
+		(void)fixture_decode(f, body.data, body.len, rows[i].piece);
+		/* Some 0.1 s; minutes if it were quadratic. */
+		if (clock() - start > 20 * CLOCKS_PER_SEC)
+			fail_msg("%s%s takes too long", rows[i].head,
+				 rows[i].line);
+		buf_release(&body);
+	}
+}
+
 static uint64_t next_random(uint64_t *state)
 {
 	*state ^= *state << 13;
@@ -466,6 +504,7 @@ int main(void)
 		cmocka_unit_test(test_arrays),
 		cmocka_unit_test(test_reasons_are_bounded),
 		cmocka_unit_test(test_many_unknown_names),
+		cmocka_unit_test(test_effort_is_linear),
 		cmocka_unit_test(test_pieces_do_not_matter),
 	};
 
