@@ -129,9 +129,9 @@ const spark = (values, threshold) => {
 };
 
 /* The row of a column that says most: drifted first, then the larger share
- * of its threshold. */
+ * of its threshold, then the larger value. */
 const strongest = (rows) => {
-	const weight = (r) => (r.drifted ? 1e6 : 0) + (r.threshold ? Math.max(0, r.bound ?? 0) / r.threshold : -1);
+	const weight = (r) => (r.drifted ? 1e6 : 0) + (Math.max(0, r.bound ?? 0) + 1e-3 * (r.value ?? 0)) / r.threshold;
 	return rows.reduce((best, r) => (weight(r) > weight(best) ? r : best));
 };
 
