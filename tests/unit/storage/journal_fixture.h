@@ -265,7 +265,7 @@ static inline size_t read_numbers(struct journal *j, uint64_t *numbers, size_t m
 
 /* Whole files in memory. */
 struct file {
-	char name[64];
+	char name[256];
 	char *data;
 	size_t len;
 };
