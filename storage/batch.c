@@ -14,6 +14,7 @@
 #include "base/timestamp.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,6 +237,22 @@ void batch_set_invalid(struct batch *b, uint32_t column)
 		c->numbers[b->n_rows] = value_invalid();
 	else
 		c->codes[b->n_rows] = CODE_INVALID;
+}
+
+bool batch_clear(struct batch *b, uint32_t column)
+{
+	struct batch_column *c = &b->columns[column];
+	bool was_invalid;
+
+	if (c->kind == COLUMN_NUMERIC) {
+		was_invalid = isnan(c->numbers[b->n_rows]) &&
+			      !value_is_missing(c->numbers[b->n_rows]);
+		c->numbers[b->n_rows] = value_missing();
+	} else {
+		was_invalid = c->codes[b->n_rows] == CODE_INVALID;
+		c->codes[b->n_rows] = CODE_MISSING;
+	}
+	return was_invalid;
 }
 
 /*

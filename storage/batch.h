@@ -88,6 +88,9 @@ int batch_set_text(struct batch *b, uint32_t column, const char *text,
 		   size_t len, bool is_number);
 void batch_set_invalid(struct batch *b, uint32_t column);
 
+/* Missing again; true when the value was invalid. */
+bool batch_clear(struct batch *b, uint32_t column);
+
 /*
  * -1, and no row: the budget is used up, or the time is outside
  * [TIMESTAMP_MIN, TIMESTAMP_MAX].

@@ -24,6 +24,7 @@ struct err;
  * their text as it stood (marked as numbers); null, absent and empty text are
  * missing; containers are invalid.  Columns that the model does not have are
  * counted by name and skipped; so are `ignore`d ones, without being counted.
+ * Of a key that comes twice in a record the last value counts.
  */
 
 enum { INGEST_REASONS = 10, INGEST_UNKNOWN_NAMES = 32 };

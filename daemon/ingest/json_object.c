@@ -197,7 +197,6 @@ static enum scan json_open(struct json_scan *s, bool *empty)
 static inline enum scan json_member(struct json_scan *s, struct record *r,
 				    uint32_t *guess, bool *nested, bool *opened)
 {
-	const char *key = s->p;
 	uint32_t slot = 0;
 	bool empty = false;
 	enum scan status = json_key(s, r, *guess, *nested, &slot);
@@ -207,7 +206,7 @@ static inline enum scan json_member(struct json_scan *s, struct record *r,
 	*guess = slot;
 	*opened = json_opens(s, r, *nested, &slot);
 	if (UNLIKELY(!record_mark(r, slot)))
-		record_reject(r, key, "the same key comes twice");
+		record_forget(r, slot);
 	if (LIKELY(!*opened))
 		return json_value(s, r, slot, *nested ? 2 : 1);
 	*nested = true;

@@ -194,6 +194,16 @@ bool record_mark(struct record *r, uint32_t slot)
 	return true;
 }
 
+void record_forget(struct record *r, uint32_t slot)
+{
+	if (slot < r->n_columns)
+		r->n_invalid -= batch_clear(r->batch, slot) ? 1 : 0;
+	else if (record_is_special(r, slot, RECORD_ID))
+		buf_clear(&r->id);
+	else if (record_is_special(r, slot, RECORD_TIME))
+		r->has_time = false;
+}
+
 bool record_has_seen(const struct record *r, uint32_t column)
 {
 	/* Stamps of other bodies are older than the first of this one. */

@@ -114,6 +114,10 @@ static inline bool record_is_numeric(const struct record *r, uint32_t slot)
 /* The record at hand has ${slot}.  False when it had it already. */
 bool record_mark(struct record *r, uint32_t slot);
 
+/* The same key comes again in the record at hand: what was said of ${slot}
+ * before is forgotten, so that the last one counts, as in most readers. */
+void record_forget(struct record *r, uint32_t slot);
+
 /* Any record of this body had the model's column ${column}. */
 bool record_has_seen(const struct record *r, uint32_t column);
 

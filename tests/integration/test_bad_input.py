@@ -22,7 +22,10 @@ from driftd import BINARY, ROOT, SHARED, Daemon, Place, Postgres, has_shared
 ASAN = os.environ.get("BUILD_ASAN")
 BINARY_HERE = os.path.join(ROOT, ASAN, "driftd") if ASAN else BINARY
 GOOD = [{"x": 1.5, "c": "a", "id": "g"}]
-MODELS = """- name: bad
+MODELS = """- name: spectrum
+  task: none
+  features: {categorical: [a, b, c, first, last, address, city, zip, key, val]}
+- name: bad
   task: none
   id: id
   timestamp: at
@@ -109,7 +112,7 @@ class BadInput(unittest.TestCase):
     def test_csv_spectrum(self):
         for path in sorted(glob.glob(f"{SHARED}/corpora/csv-spectrum/csvs/*.csv")):
             with open(path, "rb") as f:
-                a = self.send(f.read(), "text/csv")
+                a = self.daemon.post("/v1/models/spectrum/events", f.read(), headers={"Content-Type": "text/csv"})
             with open(path.replace("csvs", "json").replace(".csv", ".json"), encoding="utf-8") as f:
                 rows = json.load(f)
             self.assertEqual(a.status, 200, (path, a.body))
