@@ -148,9 +148,8 @@ static size_t row_bytes(const struct batch *b)
 	size_t sum = sizeof(*b->event_time_us);
 
 	for (uint32_t i = 0; i < b->n_columns; i++) {
-		sum += b->columns[i].kind == COLUMN_NUMERIC
-			       ? sizeof(double)
-			       : sizeof(uint32_t);
+		sum += b->columns[i].kind == COLUMN_NUMERIC ? sizeof(double)
+							    : sizeof(uint32_t);
 	}
 	return sum;
 }

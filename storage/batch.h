@@ -28,13 +28,13 @@ struct batch_column {
 	uint32_t name_len;
 	enum column_kind kind;
 	enum column_role role;
-	double *numbers;  /* numeric: n_rows, see detectors/column.h */
-	uint32_t *codes;  /* categorical: n_rows */
+	double *numbers; /* numeric: n_rows, see detectors/column.h */
+	uint32_t *codes; /* categorical: n_rows */
 	struct category_text *texts; /* categorical: what the codes index */
 	uint32_t n_texts;
 	struct dict *dict; /* building only: owned, texts by arrival */
 	uint32_t cap_texts;
-	uint32_t memo; /* building only: code of the last row, a guess */
+	uint32_t memo;	   /* building only: code of the last row, a guess */
 	size_t dict_bytes; /* building only: counted for the dictionary */
 };
 
@@ -48,15 +48,15 @@ struct batch {
 	uint32_t n_rows;
 	uint32_t n_columns;
 	struct batch_column *columns; /* owned, in the schema's order */
-	int64_t *event_time_us;       /* owned, n_rows */
-	struct buf ids;               /* length-prefixed texts, one a row */
-	uint32_t cap_rows;            /* private */
-	struct budget *budget;        /* shared, counted */
-	size_t taken;                 /* from the budget */
-	bool out_of_memory;           /* the budget was refused; until reset */
-	uint32_t filled_rows;         /* private: rows set to missing so far */
-	bool row_open;                /* private */
-	struct buf key;               /* private: scratch */
+	int64_t *event_time_us;	      /* owned, n_rows */
+	struct buf ids;		      /* length-prefixed texts, one a row */
+	uint32_t cap_rows;	      /* private */
+	struct budget *budget;	      /* shared, counted */
+	size_t taken;		      /* from the budget */
+	bool out_of_memory;	      /* the budget was refused; until reset */
+	uint32_t filled_rows;	      /* private: rows set to missing so far */
+	bool row_open;		      /* private */
+	struct buf key;		      /* private: scratch */
 };
 
 struct batch_schema_column {
@@ -107,7 +107,7 @@ struct batch_meta {
 	const char *key;     /* Idempotency-Key; NULL = none */
 	uint32_t key_len;
 	uint8_t body_hash[HASH128_SIZE]; /* of the decoded body, when key */
-	int64_t received_at_us;          /* by the daemon's clock */
+	int64_t received_at_us;		 /* by the daemon's clock */
 	struct window_width window;
 	int64_t revise_horizon_us;
 	uint32_t max_categories;
@@ -131,12 +131,12 @@ struct batch_view {
 	struct batch_meta meta;
 	uint32_t n_rows;
 	uint32_t n_columns;
-	struct batch_column *columns;  /* owned array */
-	const int64_t *event_time_us;  /* n_rows */
-	const char *ids;               /* length-prefixed, as in struct batch */
+	struct batch_column *columns; /* owned array */
+	const int64_t *event_time_us; /* n_rows */
+	const char *ids;	      /* length-prefixed, as in struct batch */
 	size_t ids_len;
-	uint32_t cap_columns;          /* private */
-	struct category_text *texts;   /* owned; private */
+	uint32_t cap_columns;	     /* private */
+	struct category_text *texts; /* owned; private */
 	size_t cap_texts;
 };
 

@@ -282,7 +282,7 @@ static int read_rows(struct batch_view *v, struct reader *r, uint32_t ids_len,
 int batch_view_open(struct batch_view *v, const void *payload, size_t len,
 		    struct err *e)
 {
-	struct batch_head head;
+	struct batch_head head = {0};
 	struct reader r;
 
 	v->n_rows = v->n_columns = 0;

@@ -38,8 +38,8 @@ static int check_options(const struct journal_options *o, struct err *e)
 			       " bytes is too small, %d is the least",
 			       o->dir, o->max_bytes, MIN_MAX_BYTES);
 	if (o->segment_bytes == 0 || o->max_pending_bytes == 0)
-		return err_set(e, ERR_INVALID,
-			       "journal \"%s\": a bound is 0", o->dir);
+		return err_set(e, ERR_INVALID, "journal \"%s\": a bound is 0",
+			       o->dir);
 	return 0;
 }
 
@@ -103,7 +103,7 @@ static int start_thread(struct journal *j, struct err *e)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error != 0)
 		return err_set(e, ERR_IO, "cannot start a thread: %s",
-			       strerror(error));
+			       io_why(error));
 	j->has_thread = true;
 	return 0;
 }
@@ -303,9 +303,9 @@ int journal_append(struct journal *j, struct journal_entry *entry,
 
 bool journal_wait(struct journal *j, uint64_t position, int64_t timeout_us)
 {
-	int64_t until_us = clock_monotonic_us() +
-			   (timeout_us < CLOCK_DAY_US ? timeout_us
-						      : CLOCK_DAY_US);
+	int64_t until_us =
+		clock_monotonic_us() +
+		(timeout_us < CLOCK_DAY_US ? timeout_us : CLOCK_DAY_US);
 	struct timespec until = {
 		.tv_sec = until_us / CLOCK_SECOND_US,
 		.tv_nsec = until_us % CLOCK_SECOND_US * 1000,

@@ -51,20 +51,20 @@ struct journal_options {
 	const char *dir;
 	enum journal_sync sync;
 	int64_t sync_interval_us; /* SYNC_INTERVAL: between fdatasyncs */
-	uint64_t max_bytes;       /* of all segments; beyond it ERR_LIMIT */
-	uint64_t segment_bytes;   /* of a file; at most max_bytes / 4 is used */
-	int64_t retain_us;        /* keep applied segments this long */
+	uint64_t max_bytes;	  /* of all segments; beyond it ERR_LIMIT */
+	uint64_t segment_bytes;	  /* of a file; at most max_bytes / 4 is used */
+	int64_t retain_us;	  /* keep applied segments this long */
 	size_t max_pending_bytes; /* appended and not yet written */
 };
 
 /* What opening found. */
 struct journal_recovery {
 	uint64_t n_segments;
-	uint64_t n_frames;        /* good, in the segments that were scanned */
-	uint64_t torn_bytes;      /* cut from the tail */
-	uint64_t n_corrupt_runs;  /* bad stretches before a good frame */
+	uint64_t n_frames;	 /* good, in the segments that were scanned */
+	uint64_t torn_bytes;	 /* cut from the tail */
+	uint64_t n_corrupt_runs; /* bad stretches before a good frame */
 	uint64_t corrupt_bytes;
-	bool new_identity;        /* invariant 5, or `source` was not there */
+	bool new_identity; /* invariant 5, or `source` was not there */
 };
 
 struct journal; /* opaque */
@@ -138,8 +138,8 @@ void journal_wake(struct journal *j);
 
 /* The last frame of a model, also of one whose segments are gone. */
 struct journal_model_state {
-	uint64_t seq;      /* 0: none yet */
-	uint64_t chain;    /* chain_after of that frame */
+	uint64_t seq;	   /* 0: none yet */
+	uint64_t chain;	   /* chain_after of that frame */
 	uint64_t n_events; /* in all frames up to it */
 };
 void journal_model_state(const struct journal *j, int64_t model_id,
@@ -152,7 +152,7 @@ void journal_model_state(const struct journal *j, int64_t model_id,
  */
 struct journal_frame {
 	uint64_t position; /* of the header */
-	uint64_t end;      /* where the next one begins */
+	uint64_t end;	   /* where the next one begins */
 	int64_t source_id; /* the identity it was written under */
 	int64_t model_id;
 	uint64_t seq;

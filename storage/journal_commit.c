@@ -65,8 +65,7 @@ static void answer(struct journal *j, struct entries *list,
 	*list = (struct entries){0};
 }
 
-static void break_journal(struct journal *j, const char *what,
-			  const char *why)
+static void break_journal(struct journal *j, const char *what, const char *why)
 {
 	log_error("journal", "journal \"%s\" is broken: %s: %s", j->dir, what,
 		  why);
@@ -80,7 +79,7 @@ static void break_journal(struct journal *j, const char *what,
 int journal_sync_now(struct journal *j)
 {
 	if (j->io->fdatasync(j->w.fd) < 0) {
-		break_journal(j, "fdatasync", strerror(errno));
+		break_journal(j, "fdatasync", io_why(errno));
 		return -1;
 	}
 	j->w.unsynced = false;
@@ -136,12 +135,12 @@ static int cut_run(struct journal *j, int n_frames, int error)
 		states_undo(j->states, &j->w.headers[--n_frames]);
 	if (!io_is_shortage(error) ||
 	    j->io->ftruncate(j->w.fd, (off_t)(j->w.end - j->w.base)) < 0) {
-		break_journal(j, "write", strerror(error));
+		break_journal(j, "write", io_why(error));
 		return -1;
 	}
 	j->w.limit = j->w.end;
 	log_warn("journal", "cannot write to \"%s\": %s", j->dir,
-		 strerror(error));
+		 io_why(error));
 	pthread_mutex_lock(&j->mutex);
 	j->room = 0;
 	j->shortage_until_us = clock_monotonic_us() + SHORTAGE_US;
@@ -327,6 +326,6 @@ void writer_init(struct writer *w)
 {
 	w->fd = -1;
 	w->headers = xrealloc_array(NULL, RUN_FRAMES, sizeof(*w->headers));
-	w->iov = xrealloc_array(NULL, RUN_FRAMES * IOV_PER_FRAME,
+	w->iov = xrealloc_array(NULL, (size_t)RUN_FRAMES * IOV_PER_FRAME,
 				sizeof(*w->iov));
 }

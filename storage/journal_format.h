@@ -22,7 +22,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "the batch and journal formats are read in place");
 
 #define SEGMENT_MAGIC UINT64_C(0x4745535446495244) /* "DRIFTSEG" */
-#define FRAME_MAGIC UINT32_C(0x52464644)           /* "DFFR" */
+#define FRAME_MAGIC   UINT32_C(0x52464644)	   /* "DFFR" */
 
 enum {
 	JOURNAL_VERSION = 1,
@@ -82,8 +82,7 @@ _Static_assert(sizeof(struct frame_header) == 88, "no padding");
 /* Bytes of a frame with this payload. */
 static inline uint64_t frame_bytes(uint64_t payload_len)
 {
-	return (sizeof(struct frame_header) + payload_len +
-		JOURNAL_ALIGN - 1) &
+	return (sizeof(struct frame_header) + payload_len + JOURNAL_ALIGN - 1) &
 	       ~(uint64_t)(JOURNAL_ALIGN - 1);
 }
 

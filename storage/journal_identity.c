@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define SOURCE_MAGIC UINT64_C(0x4352534654464952) /* "RIFTFSRC" */
-#define EPOCH_MAGIC UINT64_C(0x4850455446495244)  /* "DRIFTEPH" */
+#define EPOCH_MAGIC  UINT64_C(0x4850455446495244) /* "DRIFTEPH" */
 
 struct identity_file {
 	uint64_t magic;
@@ -64,8 +64,8 @@ int journal_lock_dir(struct journal *j, struct err *e)
 {
 	if (open_dir(j, e) < 0)
 		return -1;
-	j->lock_fd = openat(j->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC,
-			    0600);
+	j->lock_fd =
+		openat(j->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (j->lock_fd < 0)
 		return err_errno(e, "cannot write to journal \"%s\"", j->dir);
 	if (flock(j->lock_fd, LOCK_EX | LOCK_NB) == 0)
@@ -145,7 +145,7 @@ int journal_new_identity(struct journal *j, struct err *e)
 
 int journal_load_identity(struct journal *j, bool *is_new, struct err *e)
 {
-	struct identity_file f;
+	struct identity_file f = {0};
 	int r = read_file(j, "source", SOURCE_MAGIC, &f, e);
 
 	if (r < 0)

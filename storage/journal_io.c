@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* EAGAIN on a file is odd; a device that goes on with it is broken. */
@@ -97,6 +98,13 @@ bool io_is_shortage(int error)
 {
 	return error == ENOSPC || error == EDQUOT || error == EFBIG ||
 	       error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+const char *io_why(int error)
+{
+	const char *text = strerrordesc_np(error);
+
+	return text ? text : "unknown error";
 }
 
 int io_sync_dir(const struct journal_io *io, int dir_fd)

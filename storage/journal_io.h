@@ -46,6 +46,9 @@ bool io_reserve(const struct journal_io *io, int fd, uint64_t len);
 /* A failure that says "no room now", after which nothing is in doubt. */
 bool io_is_shortage(int error);
 
+/* What an errno means; strerror is not for threads. */
+const char *io_why(int error);
+
 int io_sync_dir(const struct journal_io *io, int dir_fd);
 
 /* The whole file, old or new, whatever happens between. */

@@ -24,7 +24,7 @@ struct buf;
 
 struct segment {
 	uint64_t base;
-	uint64_t end;        /* of its frames; of the last one written */
+	uint64_t end;	     /* of its frames; of the last one written */
 	uint64_t file_bytes; /* on disk, preallocation included */
 	uint32_t header_bytes;
 	int64_t source_id;
@@ -40,15 +40,15 @@ struct bad_run {
 
 /* The committer's own. */
 struct writer {
-	int fd;             /* of the newest segment, -1: none is open */
+	int fd; /* of the newest segment, -1: none is open */
 	uint64_t base;
 	uint64_t salt;
-	uint64_t limit;     /* position where the segment is full */
-	uint64_t end;       /* position of the next frame */
-	bool unsynced;      /* written since the last fdatasync */
+	uint64_t limit;	     /* position where the segment is full */
+	uint64_t end;	     /* position of the next frame */
+	bool unsynced;	     /* written since the last fdatasync */
 	int64_t sync_due_us; /* SYNC_INTERVAL: monotonic, while unsynced */
 	struct frame_header *headers; /* owned, of one run */
-	struct iovec *iov;            /* owned, of one run */
+	struct iovec *iov;	      /* owned, of one run */
 };
 
 struct journal {
@@ -66,17 +66,17 @@ struct journal {
 	struct journal_states *states; /* owned, has its own lock */
 
 	pthread_mutex_t mutex;
-	pthread_cond_t work;    /* for the committer */
+	pthread_cond_t work;	/* for the committer */
 	pthread_cond_t durable; /* for journal_wait */
 	struct journal_entry *head, *tail;
 	size_t pending_bytes; /* queued or being written */
-	uint64_t room;        /* bytes left in the newest segment */
+	uint64_t room;	      /* bytes left in the newest segment */
 	bool stopping;
 	bool woken;
-	bool renewing;    /* asked for and not yet done */
+	bool renewing;	  /* asked for and not yet done */
 	int renew_result; /* of the last one */
 	struct err renew_err;
-	bool full;                 /* until below 90 % again */
+	bool full;		   /* until below 90 % again */
 	int64_t shortage_until_us; /* monotonic: the disk was full */
 	struct segment *segments;  /* owned, ascending */
 	size_t n_segments, cap_segments;
@@ -151,8 +151,8 @@ struct scan {
 	int fd; /* owned, -1: none */
 	uint64_t base, salt;
 	uint64_t first; /* position of the first frame */
-	char *data;     /* owned, aligned */
-	uint64_t at;    /* position of data[0] */
+	char *data;	/* owned, aligned */
+	uint64_t at;	/* position of data[0] */
 	size_t len;
 };
 
@@ -181,7 +181,7 @@ int scan_data_end(struct scan *s, uint64_t from, uint64_t to, uint64_t *out,
 		  struct err *e);
 
 /* journal_recover.c */
-int journal_recover(struct journal *j, struct journal_recovery *r,
+int journal_recover(struct journal *j, struct journal_recovery *found,
 		    struct err *e);
 
 #endif

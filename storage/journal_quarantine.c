@@ -44,6 +44,7 @@ void quarantine_init(struct journal *j)
 			close(fd);
 		return;
 	}
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this dir */
 	while ((entry = readdir(dir)) != NULL) {
 		if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISREG(st.st_mode))
@@ -75,11 +76,14 @@ static bool reserve(struct journal *j, uint64_t n)
 static void add_name(struct buf *out, uint64_t position, const char *reason)
 {
 	buf_printf(out, QUARANTINE_DIR "/%016" PRIx64 "-", position);
-	for (size_t i = 0; reason[i] && i < REASON_MAX; i++) {
+	for (size_t i = 0; i < REASON_MAX && reason[i]; i++) {
 		char c = reason[i];
 		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 
-		buf_add_char(out, plain ? c : '-');
+		if (plain)
+			buf_add_char(out, c);
+		else
+			buf_add_char(out, '-');
 	}
 	buf_add_str(out, ".bin");
 }
@@ -219,7 +223,7 @@ void quarantine_note(struct journal *j, int fd, uint64_t base,
 		  " bytes, %s); copied to quarantine",
 		  j->dir, run->start, run->end - run->start,
 		  run->is_payload ? "payload" : "no frame");
-	if (quarantine_range(j, fd, base, run->start, run->end, "corrupt",
-			     &e) < 0)
+	if (quarantine_range(j, fd, base, run->start, run->end, "corrupt", &e) <
+	    0)
 		log_warn("journal", "%s", e.message);
 }

@@ -21,8 +21,8 @@ struct journal_cursor {
 	struct journal *j; /* borrowed */
 	struct scan scan;
 	struct segment seg; /* copy, of what scan has open */
-	uint64_t limit;     /* end of what may be read of it */
-	char *payload;      /* owned, for those larger than the window */
+	uint64_t limit;	    /* end of what may be read of it */
+	char *payload;	    /* owned, for those larger than the window */
 	size_t cap_payload;
 };
 
@@ -129,8 +129,8 @@ static int skip_bad(struct journal_cursor *c, uint64_t position, uint64_t *next,
 		return -1;
 	if (*next > 0)
 		return 0;
-	if (scan_resync(&c->scan, position + JOURNAL_ALIGN, c->limit, next,
-			e) < 0)
+	if (scan_resync(&c->scan, position + JOURNAL_ALIGN, c->limit, next, e) <
+	    0)
 		return -1;
 	run.end = *next;
 	quarantine_note(c->j, c->scan.fd, c->seg.base, &run);
@@ -242,7 +242,7 @@ const void *journal_payload(struct journal_cursor *c,
 			    const struct journal_frame *frame, struct err *e)
 {
 	struct bad_run run = {frame->position, frame->end, true};
-	struct frame_header h;
+	struct frame_header h = {0};
 	const char *data;
 
 	if (find_frame(c, frame, &h, e) < 0)
@@ -263,7 +263,7 @@ int journal_quarantine(struct journal *j, const struct journal_frame *frame,
 		       const char *reason, struct err *e)
 {
 	struct journal_cursor *c = journal_cursor_new(j);
-	struct frame_header h;
+	struct frame_header h = {0};
 	int result = -1;
 
 	if (find_frame(c, frame, &h, e) == 0)

@@ -35,10 +35,10 @@ struct recovery {
 	struct scan scan;
 	uint64_t *bases; /* owned: of the files, ascending */
 	size_t n_bases, cap_bases;
-	bool *has_table; /* owned, beside journal.segments */
+	bool *has_table;	 /* owned, beside journal.segments */
 	uint64_t unreadable_end; /* behind a newest file without a header */
-	uint64_t last_end;       /* of the newest segment's header */
-	bool doubt;              /* a model's last seq may be unknown */
+	uint64_t last_end;	 /* of the newest segment's header */
+	bool doubt;		 /* a model's last seq may be unknown */
 
 	/* Of the segment being scanned: bad runs not yet judged. */
 	struct bad_run *runs; /* owned */
@@ -89,6 +89,7 @@ static int list_files(struct recovery *r, struct err *e)
 			close(fd);
 		return -1;
 	}
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this dir */
 	while ((entry = readdir(dir)) != NULL) {
 		uint64_t base;
 
@@ -144,8 +145,7 @@ static bool read_table(int fd, const struct segment_header *h,
 	if (fstat(fd, &st) < 0 || st.st_size < (off_t)h->header_bytes)
 		return false;
 	*records = xmalloc(bytes + 1);
-	if (io_read(fd, *records, bytes, JOURNAL_TABLE_AT) ==
-		    (ssize_t)bytes &&
+	if (io_read(fd, *records, bytes, JOURNAL_TABLE_AT) == (ssize_t)bytes &&
 	    crc32c(0, *records, bytes) == h->states_crc)
 		return true;
 	free(*records);
@@ -235,8 +235,8 @@ static void add_run(struct recovery *r, uint64_t start, uint64_t end,
 {
 	if (r->n_runs == r->cap_runs) {
 		r->cap_runs = r->cap_runs ? r->cap_runs * 2 : 16;
-		r->runs = xrealloc_array(r->runs, r->cap_runs,
-					 sizeof(*r->runs));
+		r->runs =
+			xrealloc_array(r->runs, r->cap_runs, sizeof(*r->runs));
 	}
 	r->runs[r->n_runs++] = (struct bad_run){start, end, is_payload};
 }
@@ -278,8 +278,8 @@ static int scan_frames(struct recovery *r, uint64_t data_end, uint64_t limit,
 			return -1;
 		if (is_payload)
 			next = at + frame_bytes(h.payload_len);
-		else if (scan_resync(&r->scan, at + JOURNAL_ALIGN, limit,
-				     &next, e) < 0)
+		else if (scan_resync(&r->scan, at + JOURNAL_ALIGN, limit, &next,
+				     e) < 0)
 			return -1;
 		if (ok > 0) {
 			judge_corrupt(r);
@@ -328,8 +328,8 @@ static int cut_tail(struct recovery *r, struct segment *s, uint64_t good_end,
 
 	if (data_end > good_end) {
 		r->found.torn_bytes = data_end - good_end;
-		if (quarantine_range(j, r->scan.fd, s->base, good_end,
-				     data_end, "torn", &ignored) < 0)
+		if (quarantine_range(j, r->scan.fd, s->base, good_end, data_end,
+				     "torn", &ignored) < 0)
 			log_warn("journal", "%s", ignored.message);
 	}
 	r->n_runs = 0;
@@ -378,8 +378,8 @@ static int recover_segment(struct recovery *r, size_t i, bool with_table,
 		return -1;
 	if (with_table && load_states(r, s, e) < 0)
 		return -1;
-	if (is_newest && scan_data_end(&r->scan, r->scan.first, s->end,
-				       &data_end, e) < 0)
+	if (is_newest &&
+	    scan_data_end(&r->scan, r->scan.first, s->end, &data_end, e) < 0)
 		return -1;
 	if (scan_frames(r, data_end, s->end, &good_end, e) < 0)
 		return -1;

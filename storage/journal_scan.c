@@ -61,8 +61,8 @@ int scan_open(struct scan *s, struct journal *j, const struct segment *seg,
 }
 
 /* Have ${len} bytes at ${position} in the window if the file has them. */
-static int fill(struct scan *s, uint64_t position, uint64_t len,
-		uint64_t limit, struct err *e)
+static int fill(struct scan *s, uint64_t position, uint64_t len, uint64_t limit,
+		struct err *e)
 {
 	uint64_t want = limit - position;
 	ssize_t n;

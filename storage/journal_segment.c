@@ -111,8 +111,8 @@ static int make_file(struct journal *j, const struct buf *head, uint64_t base,
 	if (fd < 0)
 		return -1;
 	segment_name(base, name);
-	if (io_reserve(j->io, fd, size) && io_write(j->io, fd, &iov, 1, 0) == 0 &&
-	    j->io->fsync(fd) == 0 &&
+	if (io_reserve(j->io, fd, size) &&
+	    io_write(j->io, fd, &iov, 1, 0) == 0 && j->io->fsync(fd) == 0 &&
 	    renameat(j->dir_fd, TEMP_NAME, j->dir_fd, name) == 0)
 		return fd;
 	saved = errno;
@@ -130,7 +130,7 @@ void segment_finish(struct journal *j)
 		return;
 	if (j->io->ftruncate(j->w.fd, (off_t)used) < 0)
 		log_warn("journal", "cannot cut a segment of \"%s\": %s",
-			 j->dir, strerror(errno));
+			 j->dir, io_why(errno));
 	close(j->w.fd);
 	j->w.fd = -1;
 	pthread_mutex_lock(&j->mutex);
@@ -240,7 +240,7 @@ void journal_applied(struct journal *j, uint64_t position)
 		segment_name(j->segments[0].base, name);
 		if (unlinkat(j->dir_fd, name, 0) < 0 && errno != ENOENT) {
 			log_warn("journal", "cannot delete \"%s/%s\": %s",
-				 j->dir, name, strerror(errno));
+				 j->dir, name, io_why(errno));
 			break;
 		}
 		j->n_segments--;

@@ -13,7 +13,7 @@
 
 struct journal_states {
 	pthread_mutex_t mutex;
-	struct dict *ids;             /* owned: model ids as 8 bytes */
+	struct dict *ids;	      /* owned: model ids as 8 bytes */
 	struct state_record *records; /* owned, by index of ids */
 	uint32_t cap;
 };
@@ -76,8 +76,8 @@ void states_set(struct journal_states *s, const struct state_record *record)
 		     sizeof(record->model_id));
 	if (i >= s->cap) {
 		s->cap = s->cap ? s->cap * 2 : 16;
-		s->records = xrealloc_array(s->records, s->cap,
-					    sizeof(*s->records));
+		s->records =
+			xrealloc_array(s->records, s->cap, sizeof(*s->records));
 	}
 	s->records[i] = *record;
 	pthread_mutex_unlock(&s->mutex);

@@ -42,8 +42,8 @@ static uint64_t use_view(const struct batch_view *v)
 		sum ^= use_column(&v->columns[i], v->n_rows);
 	for (uint32_t i = 0; i < v->n_rows; i++) {
 		const char *id = reader_string(&ids, &len);
-		int64_t start = window_start(v->meta.window,
-					     v->event_time_us[i]);
+		int64_t start =
+			window_start(v->meta.window, v->event_time_us[i]);
 
 		if (!id || start > v->event_time_us[i] ||
 		    window_end(v->meta.window, start) <= v->event_time_us[i])
@@ -120,7 +120,8 @@ static void open_changed(const struct buf *good, const uint8_t *data,
 		abort();
 	memcpy(bytes, good->data, len);
 	for (; size >= 6; data += 6, size -= 6) {
-		size_t at = ((size_t)data[0] | (size_t)data[1] << 8) % good->len;
+		size_t at =
+			((size_t)data[0] | (size_t)data[1] << 8) % good->len;
 		size_t n = good->len - at < 4 ? good->len - at : 4;
 
 		if (data[1] & 0x80)

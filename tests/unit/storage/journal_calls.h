@@ -15,14 +15,20 @@
  * System calls that fail: the ${nth} call of ${kind}, and, when sticky, all
  * that follow.  Counted over all threads.
  */
-enum call { CALL_PWRITEV, CALL_FDATASYNC, CALL_FSYNC, CALL_FALLOCATE,
-	    CALL_FTRUNCATE, N_CALLS };
+enum call {
+	CALL_PWRITEV,
+	CALL_FDATASYNC,
+	CALL_FSYNC,
+	CALL_FALLOCATE,
+	CALL_FTRUNCATE,
+	N_CALLS
+};
 enum { SHORT_WRITE = -1, DIE = -2 };
 
 static struct {
 	enum call kind;
-	int nth;    /* 0: never */
-	int error;  /* errno, SHORT_WRITE or DIE */
+	int nth;   /* 0: never */
+	int error; /* errno, SHORT_WRITE or DIE */
 	bool sticky;
 	atomic_int calls[N_CALLS];
 	atomic_int syncs_after_failure;
@@ -55,7 +61,8 @@ static inline bool fails(enum call kind)
 	return true;
 }
 
-static inline ssize_t fault_pwritev(int fd, const struct iovec *iov, int n, off_t at)
+static inline ssize_t fault_pwritev(int fd, const struct iovec *iov, int n,
+				    off_t at)
 {
 	if (!fails(CALL_PWRITEV))
 		return pwritev(fd, iov, n, at);
@@ -122,7 +129,8 @@ static inline size_t scenario_len(uint64_t i)
 	return 8 + i * 733 % 5000;
 }
 
-static inline void run_scenario(const struct journal_options *o, struct promises *p)
+static inline void run_scenario(const struct journal_options *o,
+				struct promises *p)
 {
 	static char payload[2][6000];
 	struct err e = {0};
@@ -142,8 +150,8 @@ static inline void run_scenario(const struct journal_options *o, struct promises
 			queued[k] = journal_append(j, &w[k].entry, &e) == 0;
 		}
 		for (uint64_t k = 0; k < 2; k++) {
-			p->acked[i + k] = queued[k] && waiter_wait(&w[k]) ==
-							       JOURNAL_DURABLE;
+			p->acked[i + k] = queued[k] &&
+					  waiter_wait(&w[k]) == JOURNAL_DURABLE;
 			p->n_acked += p->acked[i + k];
 		}
 	}
@@ -153,7 +161,7 @@ static inline void run_scenario(const struct journal_options *o, struct promises
 
 /* Everything acknowledged, each once, seq without a gap, nothing invented. */
 static inline void check_promises(const struct journal_options *o,
-			   const struct promises *p)
+				  const struct promises *p)
 {
 	unsigned seen[SCENARIO] = {0};
 	uint64_t seq[2] = {0};

@@ -43,8 +43,7 @@ static inline void read_all(struct journal *j, struct reading *out)
 		}
 		assert_true(out->n < MAX_READ);
 		out->seqs[out->n] = f.seq;
-		out->numbers[out->n++] = payload_number(payload,
-							f.payload_len);
+		out->numbers[out->n++] = payload_number(payload, f.payload_len);
 	}
 	if (r < 0)
 		fail_msg("%s", e.message);
@@ -52,7 +51,8 @@ static inline void read_all(struct journal *j, struct reading *out)
 }
 
 /* A journal of FRAMES frames of one model: payload i has seq i + 1. */
-static inline void make_image(const struct journal_options *o, struct image *image)
+static inline void make_image(const struct journal_options *o,
+			      struct image *image)
 {
 	struct journal_io io = fast_io();
 	struct journal *j = must_open(o, &io, NULL);
@@ -71,9 +71,9 @@ static inline size_t frame_at(size_t i)
 
 /* Open what the image holds, read it, append one, read again. */
 static inline void open_and_read(const struct journal_options *o,
-			  const struct image *image,
-			  struct journal_recovery *r, struct reading *out,
-			  uint64_t *n_corrupt)
+				 const struct image *image,
+				 struct journal_recovery *r,
+				 struct reading *out, uint64_t *n_corrupt)
 {
 	struct journal_io io = fast_io();
 	struct reading again;

@@ -236,7 +236,8 @@ static inline void must_append(struct journal *j, int64_t model_id,
 }
 
 /* Read everything from 0; each payload is checked against its number. */
-static inline size_t read_numbers(struct journal *j, uint64_t *numbers, size_t max)
+static inline size_t read_numbers(struct journal *j, uint64_t *numbers,
+				  size_t max)
 {
 	struct journal_cursor *c = journal_cursor_new(j);
 	struct journal_frame f;
@@ -369,8 +370,8 @@ static inline size_t count_files(const char *dir, const char *ending)
 	while ((entry = readdir(d)) != NULL) {
 		size_t len = strlen(entry->d_name), tail = strlen(ending);
 
-		n += len >= tail && strcmp(entry->d_name + len - tail,
-					   ending) == 0;
+		n += len >= tail &&
+		     strcmp(entry->d_name + len - tail, ending) == 0;
 	}
 	closedir(d);
 	return n;

@@ -275,7 +275,7 @@ struct model {
 	struct batch_schema_column schema[MAX_COLUMNS];
 	char names[MAX_COLUMNS][32];
 	uint64_t numbers[MAX_COLUMNS][MAX_ROWS]; /* as bits */
-	int codes[MAX_COLUMNS][MAX_ROWS]; /* >= 0: text number; -1, -2 */
+	int codes[MAX_COLUMNS][MAX_ROWS];	 /* >= 0: text number; -1, -2 */
 	int64_t times[MAX_ROWS];
 	char ids[MAX_ROWS][24];
 };
@@ -327,9 +327,8 @@ static void random_row(struct batch *b, struct model *m, bool keep)
 		} else if (m->schema[i].kind == COLUMN_NUMERIC) {
 			batch_set_number(b, i, v);
 		} else {
-			assert_int_equal(batch_set_text(b, i, text, len,
-							is_number),
-					 0);
+			assert_int_equal(
+				batch_set_text(b, i, text, len, is_number), 0);
 		}
 		if (!keep)
 			continue;
@@ -351,9 +350,9 @@ static void random_batch(struct batch *b, struct model *m)
 		m->schema[i].kind = (enum column_kind)rnd(2);
 		m->schema[i].role = (enum column_role)rnd(6);
 	}
-	assert_int_equal(batch_reset(b, m->schema, m->n_columns,
-				     rnd(3) ? SIZE_MAX : 0),
-			 0);
+	assert_int_equal(
+		batch_reset(b, m->schema, m->n_columns, rnd(3) ? SIZE_MAX : 0),
+		0);
 	while (m->n_rows < want) {
 		bool keep = rnd(5) != 0;
 
@@ -595,9 +594,9 @@ static void test_cut_short(void **state)
 
 static void test_mutations(void **state)
 {
-	static const uint64_t extremes[] = {0, 1, 0x7F, 0xFF, 0x7FFFFFFF,
-					    0x80000000, 0xFFFFFFFE, 0xFFFFFFFF,
-					    INT64_MAX, UINT64_MAX};
+	static const uint64_t extremes[] = {
+		0,	    1,		0x7F,	    0xFF,      0x7FFFFFFF,
+		0x80000000, 0xFFFFFFFE, 0xFFFFFFFF, INT64_MAX, UINT64_MAX};
 	static struct model m;
 	struct batch_meta meta = plain_meta();
 	struct batch_view v;

@@ -409,9 +409,9 @@ static void test_quarantine(void **state)
 	assert_int_equal(count_files(path, ".bin"), 1);
 	file_read(path, "0000000000002000----22-02.bin", &copy);
 	assert_int_equal(copy.len, f.end - f.position);
-	assert_int_equal(payload_number(copy.data + sizeof(struct frame_header),
-					1000),
-			 5);
+	assert_int_equal(
+		payload_number(copy.data + sizeof(struct frame_header), 1000),
+		5);
 	free(copy.data);
 	journal_cursor_free(c);
 	journal_close(j);

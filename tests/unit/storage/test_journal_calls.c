@@ -12,7 +12,7 @@
 /* D09, D10: every call of every kind, once and for good. */
 static void test_failing_calls(void **state)
 {
-	static const int errors[] = {EIO,    ENOSPC,      EINTR,
+	static const int errors[] = {EIO,    ENOSPC,	  EINTR,
 				     EAGAIN, SHORT_WRITE, EDQUOT};
 	char *dir = make_dir();
 	struct journal_options o = default_options(dir);

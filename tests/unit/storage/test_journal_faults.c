@@ -119,8 +119,9 @@ static void test_flip_while_open(void **state)
 		must_append(j, 1, i, FRAME_LEN);
 	image_read(dir, &image);
 	seg = image_segment(&image);
-	seg->data[frame_at(3) + 20] ^= 4;                           /* header */
-	seg->data[frame_at(8) + sizeof(struct frame_header) + 3] ^= 4; /* payload */
+	seg->data[frame_at(3) + 20] ^= 4; /* header */
+	seg->data[frame_at(8) + sizeof(struct frame_header) + 3] ^=
+		4; /* payload */
 	file_write(dir, seg->name, seg->data, seg->len);
 	for (unsigned i = 0; i < 3; i++) {
 		read_all(j, &got);
@@ -251,11 +252,10 @@ static void test_stale_frames(void **state)
 	len = seg->len;
 	seg->data = realloc(seg->data, 2 * len);
 	/* At their own places, and moved behind the end. */
-	memcpy(seg->data + frame_at(8), image_segment(&stale)->data +
-						frame_at(8),
+	memcpy(seg->data + frame_at(8),
+	       image_segment(&stale)->data + frame_at(8),
 	       frame_at(FRAMES) - frame_at(8));
-	memcpy(seg->data + len, seg->data + frame_at(0),
-	       len - frame_at(0));
+	memcpy(seg->data + len, seg->data + frame_at(0), len - frame_at(0));
 	seg->len = 2 * len - frame_at(0);
 	open_and_read(&o, &image, &r, &got, &n_corrupt);
 	assert_int_equal(got.n, 8);
@@ -268,8 +268,8 @@ static void test_stale_frames(void **state)
 }
 
 static void read_recovered(const struct journal_options *o,
-			   const struct image *image, struct journal_recovery *r,
-			   struct reading *got,
+			   const struct image *image,
+			   struct journal_recovery *r, struct reading *got,
 			   struct journal_model_state *model)
 {
 	struct journal_io io = fast_io();
