@@ -19,7 +19,16 @@ enum finding_status {
 	FINDING_OK,
 	FINDING_EMPTY,		/* no current value, or no reference value */
 	FINDING_NOT_APPLICABLE, /* this column has no such measure */
+	FINDING_UNDEFINED,	/* its formula divides by zero here: no number */
 };
+
+/* A further number of the same measure: {"chi2_dof", 3}. */
+struct finding_extra {
+	const char *metric; /* static */
+	double value;
+};
+
+enum { FINDING_EXTRAS_MAX = 16 };
 
 struct finding {
 	enum finding_status status;
@@ -28,6 +37,8 @@ struct finding {
 	double p_value;	     /* NaN when there is none */
 	uint64_t n_ref;	     /* sample sizes the value rests on */
 	uint64_t n_cur;
+	uint32_t n_extras; /* 0 unless FINDING_OK */
+	struct finding_extra extras[FINDING_EXTRAS_MAX];
 };
 
 enum {
@@ -45,10 +56,14 @@ struct detector {
 	const char *metric;  /* in results and `thresholds:`: "ks_statistic" */
 	const char *summary; /* one line */
 	unsigned kinds;	     /* bit 1 << column_kind */
-	bool decides;	     /* whether it can make a column `drifted` */
+	bool decides;	     /* whether it can make a column `drifted`, where a
+				threshold is given here or by the user */
 	bool by_default;     /* runs when `detectors:` is not given */
 	bool always;	     /* runs whatever `detectors:` says (shares) */
 	bool over_rows;	     /* rests on all rows, not on the valid values */
+	bool offline;	     /* needs an exact pair: not_applicable online */
+	bool described;	     /* describe.h gives the same number, too */
+	const char *pvalue_metric; /* what p_value is called; NULL: has none */
 	struct thresholds thresholds; /* used when nothing else is given */
 
 	/* Fill ${out}.  Counts of any size, empty sides and bins included. */

@@ -25,6 +25,9 @@ static void init_side(struct pair_side *s, const struct profile *p)
 {
 	s->min = HUGE_VAL;
 	s->max = -HUGE_VAL;
+	s->mean = (double)NAN;
+	s->std0 = (double)NAN;
+	s->std = (double)NAN;
 	if (p == NULL)
 		return;
 	s->n = p->n_valid;
@@ -62,13 +65,20 @@ static void init_numeric(struct pair *p, const struct baseline_column *ref,
 {
 	const struct cells *c = ref->cells;
 	size_t n = c->n_cells, size = 3 * n + c->n_bins;
-	uint64_t *block = xcalloc(2 * size, sizeof(*block));
+	uint64_t *block = xcalloc(2 * size + c->n_bins, sizeof(*block));
+	double *bin_edges = (double *)(void *)(block + 2 * size);
+	uint32_t j;
 
 	p->memory = block;
 	p->n_cells = c->n_cells;
 	p->edges = c->edges;
 	p->cell_bin = c->bin;
 	p->n_bins = c->n_bins;
+	p->bin_edges = bin_edges;
+	for (j = 0; j + 1 < c->n_cells; j++) {
+		if (c->bin[j] != c->bin[j + 1])
+			bin_edges[c->bin[j]] = c->edges[j];
+	}
 	carve_number_side(&p->ref, block, n);
 	carve_number_side(&p->cur, block + size, n);
 	fill_number_side(c, &p->ref, ref->profile);

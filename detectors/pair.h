@@ -15,7 +15,10 @@ struct profile;
  * ordered cells: all that a detector reads.
  *
  * Online the cells are the frozen ones of the baseline; offline every distinct
- * value is a cell (`is_exact`), and the same detectors are exact.
+ * value is a cell (`is_exact`, made by exact.h), and the same detectors are
+ * exact: then every count is of values equal to the upper edge (equal and
+ * count are one array), there are no offset sums (sum is NULL), and the last
+ * cell, beyond the greatest edge, is empty.
  * For categorical columns the cells are the union of both sides, sorted by
  * text, `__other__` last when it is not empty.
  */
@@ -28,6 +31,8 @@ struct pair_side {
 	int64_t *sum;	 /* numeric: see profile.h */
 	uint64_t *bin;	 /* n_bins; sums to n */
 	double min, max;
+	double mean, std0, std; /* exact numeric pairs only, else NaN: mean,
+				   standard deviations of ddof 0 and 1 */
 };
 
 struct pair {
@@ -44,6 +49,10 @@ struct pair {
 
 	/* decile bins (numeric), or the cells themselves (categorical) */
 	uint32_t n_bins;
+	const double *bin_edges; /* numeric: n_bins - 1, borrowed */
+
+	/* rows of the column that are in neither side have a missing value */
+	bool missing_elsewhere;
 
 	struct pair_side ref;
 	struct pair_side cur;
