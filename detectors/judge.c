@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * judge - columns of a window to verdicts; judge_adjust.c corrects the
- * p-values, judge_top.c says what moved.
+ * judge - pairs to verdicts; judge_window.c makes the pairs of a window,
+ * judge_adjust.c corrects the p-values, judge_top.c says what moved.
  *
  * What a status means for a metric that rests on valid values, in order:
  *
@@ -11,6 +11,7 @@
  *	empty               no valid value on one of the sides
  *	insufficient_data   fewer valid values than min_rows
  *	constant_reference  one distinct value in the reference
+ *	not_applicable      the formula has no number here
  *
  * A metric over all rows is empty without rows, insufficient below min_rows,
  * and otherwise ok.  A label that has not come yet is no missing value, so
@@ -19,12 +20,10 @@
 #include "detectors/judge.h"
 
 #include "base/mem.h"
-#include "detectors/baseline.h"
 #include "detectors/effect.h"
 #include "detectors/judge_parts.h"
+#include "detectors/learn.h"
 #include "detectors/pair.h"
-#include "detectors/profile.h"
-#include "detectors/profile_set.h"
 #include "detectors/registry.h"
 
 #include <math.h>
@@ -41,17 +40,21 @@ struct case_file {
 	bool constant_reference;
 };
 
-static struct verdict *add_verdict(struct verdicts *out, const char *column,
-				   const char *metric, enum signal signal)
+static struct verdict *next_verdict(struct verdicts *out)
 {
-	struct verdict *v;
-
 	if (out->n == out->cap) {
-		out->cap = out->cap > 0 ? out->cap * 2 : 64;
+		out->cap = out->cap > 0 ? out->cap * 2 : 16;
 		out->items = xrealloc_array(out->items, out->cap,
 					    sizeof(*out->items));
 	}
-	v = &out->items[out->n++];
+	return &out->items[out->n++];
+}
+
+static struct verdict *add_verdict(struct verdicts *out, const char *column,
+				   const char *metric, enum signal signal)
+{
+	struct verdict *v = next_verdict(out);
+
 	*v = (struct verdict){
 		.column = column,
 		.metric = metric,
@@ -129,15 +132,48 @@ static enum verdict_status status_of(const struct case_file *c,
 		return VERDICT_INSUFFICIENT_DATA;
 	if (c->constant_reference)
 		return VERDICT_CONSTANT_REFERENCE;
-	return VERDICT_OK;
+	return f->status == FINDING_OK ? VERDICT_OK : VERDICT_NOT_APPLICABLE;
+}
+
+static bool has_level(const struct thresholds *t)
+{
+	return !isnan(t->warning) || !isnan(t->error) || !isnan(t->critical);
 }
 
 static bool may_drift(const struct detector *d, enum verdict_status status)
 {
-	if (!d->decides)
-		return false;
 	return status == VERDICT_OK || status == VERDICT_CONSTANT_REFERENCE ||
 	       (status == VERDICT_TYPE_CHANGED && d->over_rows);
+}
+
+static bool same_level(double a, double b)
+{
+	return a == b || (isnan(a) && isnan(b));
+}
+
+/*
+ * Levels that are the detector's own are raised by what was learned.  A
+ * threshold that was set to just the default is not told apart: the model's
+ * registered definition, which a verdict is a function of, does not either.
+ */
+static struct thresholds thresholds_of(const struct case_file *c,
+				       const struct detector *d, uint64_t n_cur)
+{
+	struct thresholds t = d->thresholds;
+	size_t i = detector_index(d);
+	double factor;
+
+	if (c->column->thresholds != NULL)
+		t = c->column->thresholds[i];
+	if (!same_level(t.warning, d->thresholds.warning) ||
+	    !same_level(t.error, d->thresholds.error) ||
+	    !same_level(t.critical, d->thresholds.critical))
+		return t;
+	factor = learned_factor(c->spec->learned, c->column->name, i, n_cur);
+	t.warning *= factor;
+	t.error *= factor;
+	t.critical *= factor;
+	return t;
 }
 
 static enum severity severity_of(const struct thresholds *t, double bound)
@@ -154,27 +190,27 @@ static enum severity severity_of(const struct thresholds *t, double bound)
 static bool judge_metric(const struct case_file *c, const struct detector *d,
 			 struct verdicts *out, bool *drifted)
 {
-	const struct thresholds *t = &d->thresholds;
 	struct verdict *v = add_verdict(out, c->column->name, d->metric,
 					column_signal(c->column->role));
+	struct thresholds t;
 	struct finding f;
 
-	if (c->column->thresholds != NULL)
-		t = &c->column->thresholds[detector_index(d)];
 	d->run(c->pair, &f);
+	t = thresholds_of(c, d, f.n_cur);
 	v->status = status_of(c, d, &f);
 	v->value = f.value;
 	v->lower = f.lower;
 	v->upper = f.upper;
 	v->p_value = f.p_value;
-	v->threshold = t->error;
+	v->threshold = t.error;
 	v->n_reference = f.n_ref;
 	v->n_current = f.n_cur;
-	if (!may_drift(d, v->status) || f.status != FINDING_OK)
+	if (!d->decides || !has_level(&t) || f.status != FINDING_OK ||
+	    !may_drift(d, v->status))
 		return false;
 	v->bound = d->bound(c->pair, &f, c->alpha);
-	v->severity = severity_of(t, v->bound);
-	v->drifted = v->bound > t->error;
+	v->severity = severity_of(&t, v->bound);
+	v->drifted = v->bound > t.error;
 	*drifted = *drifted || v->drifted;
 	return true;
 }
@@ -185,8 +221,7 @@ static double weight_of(const struct judge_column *c)
 }
 
 /* Every metric of a column; drifted_share keeps weights until the end. */
-static void judge_metrics(const struct case_file *c, double *weights,
-			  struct verdicts *out)
+static void judge_metrics(const struct case_file *c, struct verdicts *out)
 {
 	enum signal signal = column_signal(c->column->role);
 	const struct detector *const *all;
@@ -205,88 +240,62 @@ static void judge_metrics(const struct case_file *c, double *weights,
 	if (!judged)
 		return;
 	out->n_judged[signal]++;
-	weights[signal] += weight_of(c->column);
+	out->weight[signal] += weight_of(c->column);
 	if (drifted) {
 		out->n_drifted[signal]++;
 		out->drifted_share[signal] += weight_of(c->column);
 	}
 }
 
-static uint64_t rows_of(const struct profile *p)
-{
-	return p != NULL ? p->n_valid + p->n_missing + p->n_invalid : 0;
-}
-
-/* Events that lack the column hold a missing value of it. */
-static uint64_t gap_of(const struct profile_set *window,
-		       const struct profile *p)
-{
-	uint64_t n = rows_of(p);
-
-	return window->n_events > n ? window->n_events - n : 0;
-}
-
 static void no_baseline(const struct judge_column *column,
-			const struct profile_set *window,
-			const struct profile *p, struct verdicts *out)
+			const struct pair *pair, struct verdicts *out)
 {
 	struct verdict *v =
 		add_verdict(out, column->name, detector_missing_share.metric,
 			    column_signal(column->role));
-	uint64_t gap = gap_of(window, p), n = rows_of(p) + gap;
+	uint64_t n = effect_rows(&pair->cur);
 
 	v->status = VERDICT_NO_BASELINE;
 	v->n_current = n;
 	if (n > 0)
-		set_value(v, (double)((p != NULL ? p->n_missing : 0) + gap) /
-				     (double)n);
+		set_value(v, (double)pair->cur.n_missing / (double)n);
 }
 
-static void judge_column(const struct judge_spec *spec,
-			 const struct judge_column *column, double alpha,
-			 const struct baseline_column *reference,
-			 const struct profile_set *window, double *weights,
-			 struct verdicts *out)
+void judge_column(const struct judge_spec *spec, size_t i, double alpha,
+		  const struct pair *pair, struct verdicts *out)
 {
-	const struct profile_entry *entry =
-		profile_set_find(window, column->name);
-	const struct profile *p = entry != NULL ? entry->profile : NULL;
-	struct case_file c = {.spec = spec, .column = column, .alpha = alpha};
-	struct pair pair;
+	struct case_file c = {
+		.spec = spec,
+		.column = &spec->columns[i],
+		.pair = pair,
+		.alpha = alpha,
+	};
 
-	if (column->role == ROLE_LABEL && (p == NULL || p->n_valid == 0))
+	/* a label that has not come yet has nothing to say */
+	if (c.column->role == ROLE_LABEL && pair->cur.n == 0 &&
+	    pair->cur.n_invalid == 0)
 		return;
-	if (reference == NULL) {
-		no_baseline(column, window, p, out);
+	if (effect_rows(&pair->ref) == 0) {
+		no_baseline(c.column, pair, out);
 		return;
 	}
-	pair_init(&pair, reference, p);
-	pair.cur.n_missing += gap_of(window, p);
-	c.pair = &pair;
 	c.type_changed = is_type_changed(&c);
-	c.constant_reference = has_one_value(&pair);
-	judge_metrics(&c, weights, out);
-	pair_release(&pair);
+	c.constant_reference = has_one_value(pair);
+	judge_metrics(&c, out);
 }
 
-static const struct baseline_column *
-reference_of(const struct baseline *baseline, const struct judge_column *c)
+void judge_append(struct verdicts *to, const struct verdicts *from)
 {
-	if (baseline == NULL)
-		return NULL;
-	return baseline_find(baseline, c->name, strlen(c->name));
-}
+	size_t i, s;
 
-static double alpha_of_column(const struct judge_spec *spec,
-			      const struct baseline *baseline)
-{
-	size_t i, k = 0;
-
-	for (i = 0; i < spec->n_columns; i++) {
-		k += spec->columns[i].role != ROLE_LABEL &&
-		     reference_of(baseline, &spec->columns[i]) != NULL;
+	for (i = 0; i < from->n; i++)
+		*next_verdict(to) = from->items[i];
+	for (s = 0; s < N_SIGNALS; s++) {
+		to->n_judged[s] += from->n_judged[s];
+		to->n_drifted[s] += from->n_drifted[s];
+		to->drifted_share[s] += from->drifted_share[s];
+		to->weight[s] += from->weight[s];
 	}
-	return spec->alpha / (double)(k > 0 ? k : 1);
 }
 
 static void add_volume(uint64_t n_reference, uint64_t n_events,
@@ -300,16 +309,17 @@ static void add_volume(uint64_t n_reference, uint64_t n_events,
 	v->n_current = n_events;
 }
 
-static void add_model_rows(uint64_t n_reference, uint64_t n_events,
-			   const double *weights, struct verdicts *out)
+void judge_finish(uint64_t n_reference, uint64_t n_current,
+		  struct verdicts *out)
 {
 	struct verdict *v;
 	size_t s;
 
-	add_volume(n_reference, n_events, out);
+	judge_adjust(out);
+	add_volume(n_reference, n_current, out);
 	for (s = 0; s < N_SIGNALS; s++) {
-		if (weights[s] > 0.0)
-			out->drifted_share[s] /= weights[s];
+		if (out->weight[s] > 0.0)
+			out->drifted_share[s] /= out->weight[s];
 		else
 			out->drifted_share[s] = (double)NAN;
 		if (out->n_judged[s] == 0)
@@ -318,11 +328,11 @@ static void add_model_rows(uint64_t n_reference, uint64_t n_events,
 				"drifted_columns_share", (enum signal)s);
 		set_value(v, out->drifted_share[s]);
 		v->n_reference = n_reference;
-		v->n_current = n_events;
+		v->n_current = n_current;
 	}
 }
 
-static void reset(struct verdicts *out)
+void judge_begin(struct verdicts *out)
 {
 	size_t s;
 
@@ -331,36 +341,41 @@ static void reset(struct verdicts *out)
 		out->n_judged[s] = 0;
 		out->n_drifted[s] = 0;
 		out->drifted_share[s] = 0.0;
+		out->weight[s] = 0.0;
 	}
 }
 
-void judge_window(const struct judge_spec *spec,
-		  const struct baseline *baseline,
-		  const struct profile_set *window, struct verdicts *out)
+static bool is_judged(const struct judge_column *c, const struct pair *p)
 {
-	double weights[N_SIGNALS] = {0.0}, alpha;
-	size_t i;
+	return c->role != ROLE_LABEL && p != NULL && effect_rows(&p->ref) > 0;
+}
 
-	if (window->n_events == 0) {
-		judge_empty_window(out);
-		return;
-	}
-	reset(out);
-	alpha = alpha_of_column(spec, baseline);
+void judge_pairs(const struct judge_spec *spec, const struct pair *const *pairs,
+		 uint64_t n_reference, uint64_t n_current, struct verdicts *out)
+{
+	size_t i, k = 0;
+
+	judge_begin(out);
 	for (i = 0; i < spec->n_columns; i++)
-		judge_column(spec, &spec->columns[i], alpha,
-			     reference_of(baseline, &spec->columns[i]), window,
-			     weights, out);
-	judge_adjust(out);
-	add_model_rows(baseline != NULL ? baseline->n_rows : 0,
-		       window->n_events, weights, out);
+		k += is_judged(&spec->columns[i], pairs[i]);
+	for (i = 0; i < spec->n_columns; i++) {
+		if (pairs[i] != NULL)
+			judge_column(spec, i, judge_alpha(spec, k), pairs[i],
+				     out);
+	}
+	judge_finish(n_reference, n_current, out);
+}
+
+double judge_alpha(const struct judge_spec *spec, size_t k)
+{
+	return spec->alpha / (double)(k > 0 ? k : 1);
 }
 
 void judge_empty_window(struct verdicts *out)
 {
 	size_t s;
 
-	reset(out);
+	judge_begin(out);
 	for (s = 0; s < N_SIGNALS; s++)
 		out->drifted_share[s] = (double)NAN;
 	add_volume(0, 0, out);

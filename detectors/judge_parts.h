@@ -2,6 +2,9 @@
 #ifndef DRIFTD_DETECTORS_JUDGE_PARTS_H
 #define DRIFTD_DETECTORS_JUDGE_PARTS_H
 
+#include <stddef.h>
+
+struct judge_spec;
 struct verdicts;
 
 /* judge_parts - what the files of the judge share; private to them. */
@@ -13,5 +16,8 @@ struct verdicts;
  * rest on enough data: p_adjusted = min over p' >= p of p' n / rank(p').
  */
 void judge_adjust(struct verdicts *v);
+
+/* No rows, nothing judged; the memory is kept. */
+void judge_begin(struct verdicts *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* judge_top - the bins that make up most of a column's PSI. */
+/* judge_top - the bins that make up most of a column's measure. */
 #include "detectors/judge.h"
 
 #include "base/buf.h"
@@ -41,22 +41,17 @@ static void put_label(struct top_bin *out, const char *text)
 	out->label[len] = '\0';
 }
 
-/* "(a, b]" of decile bin ${bin}; its edges are those of its cells. */
+/* "(a, b]" of decile bin ${bin}. */
 static void number_label(const struct pair *p, uint32_t bin,
 			 struct top_bin *out)
 {
 	char lower[NUMBER_TEXT_MAX] = "-inf", upper[NUMBER_TEXT_MAX] = "inf";
 	struct buf text;
-	uint32_t j;
 
-	for (j = 0; j + 1 < p->n_cells; j++) {
-		if (p->cell_bin[j] == p->cell_bin[j + 1])
-			continue;
-		if (p->cell_bin[j] + 1 == bin)
-			number_format(p->edges[j], lower);
-		if (p->cell_bin[j] == bin)
-			number_format(p->edges[j], upper);
-	}
+	if (bin > 0)
+		number_format(p->bin_edges[bin - 1], lower);
+	if (bin + 1 < p->n_bins)
+		number_format(p->bin_edges[bin], upper);
 	buf_init(&text, sizeof(out->label));
 	buf_printf(&text, "(%s, %s%c", lower, upper,
 		   bin + 1 == p->n_bins ? ')' : ']');
@@ -64,16 +59,20 @@ static void number_label(const struct pair *p, uint32_t bin,
 	buf_release(&text);
 }
 
-static size_t rank_bins(const struct pair *p, struct top_bin *out, size_t max)
+size_t judge_top_of_pair(const struct pair *p, const struct detector *d,
+			 struct top_bin *out, size_t max)
 {
-	struct ranked *ranked =
-		xcalloc(p->n_bins > 0 ? p->n_bins : 1, sizeof(*ranked));
+	struct ranked *ranked;
 	size_t i, n = 0;
 	uint32_t b;
 
+	if (d->contribution == NULL || p->ref.n == 0 || p->cur.n == 0)
+		return 0;
+	ranked = xcalloc(p->n_bins > 0 ? p->n_bins : 1, sizeof(*ranked));
+
 	for (b = 0; b < p->n_bins; b++) {
 		ranked[b].bin = b;
-		ranked[b].contribution = detector_psi.contribution(p, b);
+		ranked[b].contribution = d->contribution(p, b);
 	}
 	qsort(ranked, p->n_bins, sizeof(*ranked), by_contribution);
 	for (i = 0; i < p->n_bins && n < max; i++) {
@@ -100,15 +99,14 @@ size_t judge_top_bins(const struct baseline *baseline,
 	const struct baseline_column *reference = NULL;
 	const struct profile_entry *entry = profile_set_find(window, column);
 	struct pair p;
-	size_t n = 0;
+	size_t n;
 
 	if (baseline != NULL)
 		reference = baseline_find(baseline, column, strlen(column));
 	if (reference == NULL || entry == NULL)
 		return 0;
 	pair_init(&p, reference, entry->profile);
-	if (p.ref.n > 0 && p.cur.n > 0)
-		n = rank_bins(&p, out, max);
+	n = judge_top_of_pair(&p, &detector_psi, out, max);
 	pair_release(&p);
 	return n;
 }
