@@ -6,10 +6,11 @@
  *	JS^2 = 1/2 sum p log2(2p/(p+q)) + 1/2 sum q log2(2q/(p+q))
  *
  * with 0 log 0 = 0 and no zero replaced.  Near equality JS^2 is PSI / (8 ln
- * 2), which gives the bound of chance from PSI's null quantile.
+ * 2), which is the scale of what comes by chance.
  */
 #include "detectors/detector.h"
 #include "detectors/effect.h"
+#include "detectors/judge_null.h"
 #include "detectors/pair.h"
 #include "detectors/registry.h"
 
@@ -20,6 +21,16 @@ static double term(double p, double mixed)
 	return p > 0.0 ? p * log2(p / mixed) : 0.0;
 }
 
+/* Of the divergence: the distance's square is their sum. */
+static double js_contribution(const struct pair *p, uint32_t i)
+{
+	double ref = (double)p->ref.bin[i] / (double)p->ref.n;
+	double cur = (double)p->cur.bin[i] / (double)p->cur.n;
+	double mixed = (ref + cur) / 2.0;
+
+	return (term(ref, mixed) + term(cur, mixed)) / 2.0;
+}
+
 static void js_run(const struct pair *p, struct finding *out)
 {
 	double sum = 0.0;
@@ -28,13 +39,8 @@ static void js_run(const struct pair *p, struct finding *out)
 	effect_init(p, out);
 	if (out->status != FINDING_OK)
 		return;
-	for (i = 0; i < p->n_bins; i++) {
-		double ref = (double)p->ref.bin[i] / (double)p->ref.n;
-		double cur = (double)p->cur.bin[i] / (double)p->cur.n;
-		double mixed = (ref + cur) / 2.0;
-
-		sum += (term(ref, mixed) + term(cur, mixed)) / 2.0;
-	}
+	for (i = 0; i < p->n_bins; i++)
+		sum += js_contribution(p, i);
 	/* rounding can take equal shares to either side of the ends */
 	sum = sum > 0.0 ? sum : 0.0;
 	effect_set(out, sqrt(sum < 1.0 ? sum : 1.0));
@@ -43,9 +49,10 @@ static void js_run(const struct pair *p, struct finding *out)
 static double js_bound(const struct pair *p, const struct finding *f,
 		       double alpha)
 {
-	double noise = sqrt(effect_psi_quantile(p, alpha) / (8.0 * M_LN2));
+	double noise = judge_null_quantile(p, alpha, js_contribution,
+					   1.0 / (8.0 * M_LN2));
 
-	return f->value > noise ? f->value : 0.0;
+	return f->value * f->value > noise ? f->value : 0.0;
 }
 
 const struct detector detector_js = {
@@ -60,4 +67,5 @@ const struct detector detector_js = {
 		       .critical = (double)NAN},
 	.run = js_run,
 	.bound = js_bound,
+	.contribution = js_contribution,
 };

@@ -7,10 +7,12 @@
  * A share that is exactly 0 counts as 1e-4, without renormalisation; a bin
  * empty on both sides gives 0.  Between two samples of one law PSI is about
  * chi2_{B-1} (1/n + 1/m) (Yurdakul 2018), so with few rows large values come
- * by chance: below that quantile the effect is none.
+ * by chance: below that quantile the effect is none (judge_null.h has what
+ * holds for bins with few rows).
  */
 #include "detectors/detector.h"
 #include "detectors/effect.h"
+#include "detectors/judge_null.h"
 #include "detectors/pair.h"
 #include "detectors/registry.h"
 
@@ -46,7 +48,9 @@ static void psi_run(const struct pair *p, struct finding *out)
 static double psi_bound(const struct pair *p, const struct finding *f,
 			double alpha)
 {
-	return f->value > effect_psi_quantile(p, alpha) ? f->value : 0.0;
+	double noise = judge_null_quantile(p, alpha, psi_contribution, 1.0);
+
+	return f->value > noise ? f->value : 0.0;
 }
 
 const struct detector detector_psi = {
