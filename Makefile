@@ -104,14 +104,14 @@ endef
 $(foreach t,$(UNIT_SRCS),$(eval $(call unit_rule,$(t))))
 
 BENCH_SRCS := $(shell find tests/bench -name '*.c' 2>/dev/null | LC_ALL=C sort)
-BENCH      := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRCS))
-$(BENCH): $(BUILD)/%: $(BUILD)/%.o $(call libs_upto,daemon)
+BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRCS))
+$(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(call libs_upto,daemon)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(filter %.a,$^) $(LDLIBS)
 
 .PHONY: unit unit-programs unit-threaded bench-programs
 unit-programs: $(UNIT)
 unit-threaded: $(UNIT_THREADED)
-bench-programs: $(BENCH)
+bench-programs: $(BENCH_PROGRAMS)
 unit: $(UNIT)
 	tests/scripts/run-unit $(UNIT)
 
@@ -129,7 +129,7 @@ check:
 	tests/scripts/check
 
 bench: all bench-programs
-	tests/bench/run
+	BUILD=$(BUILD) tests/bench/run
 
 lint:
 	tests/scripts/lint

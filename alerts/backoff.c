@@ -2,6 +2,8 @@
 /* Exponential back-off with full jitter, and the circuit breaker. */
 #include "alerts/backoff.h"
 
+#include "base/hash.h"
+
 int64_t backoff_ceiling_us(int n)
 {
 	int64_t us = BACKOFF_BASE_US;
@@ -19,6 +21,24 @@ int64_t backoff_delay_us(int n, int64_t retry_after_us, uint64_t random)
 	if (retry_after_us > BACKOFF_CAP_US)
 		retry_after_us = BACKOFF_CAP_US;
 	return us > retry_after_us ? us : retry_after_us;
+}
+
+/* Set by tests before any thread runs. */
+static const uint64_t *fixed_random;
+
+uint64_t backoff_random(void)
+{
+	uint64_t random;
+
+	if (fixed_random)
+		return *fixed_random;
+	random_bytes(&random, sizeof(random));
+	return random;
+}
+
+void backoff_fix_random(const uint64_t *value)
+{
+	fixed_random = value;
 }
 
 bool breaker_allows(const struct breaker *b, int64_t now_us)

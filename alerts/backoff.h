@@ -28,6 +28,10 @@ int64_t backoff_ceiling_us(int n);
  */
 int64_t backoff_delay_us(int n, int64_t retry_after_us, uint64_t random);
 
+/* The number for it, from the kernel; tests may fix it (NULL: random again). */
+uint64_t backoff_random(void);
+void backoff_fix_random(const uint64_t *value);
+
 /*
  * breaker - after BREAKER_FAILURES failures in a row a receiver is left alone
  * for BREAKER_OPEN_US; then one probe is let through, which closes it or

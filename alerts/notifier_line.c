@@ -87,16 +87,14 @@ int line_dispatch(struct line *l, struct pg *pg, struct config *c,
 static void judge_retry(struct line *l, int64_t retry_after_us)
 {
 	struct line_result *result = &l->result;
-	uint64_t random;
 
 	if (result->message.attempts >= l->max_attempts) {
 		result->end = OUTBOX_DEAD;
 		return;
 	}
-	random_bytes(&random, sizeof(random));
 	result->end = OUTBOX_RETRY;
 	result->delay_us = backoff_delay_us(result->message.attempts,
-					    retry_after_us, random);
+					    retry_after_us, backoff_random());
 }
 
 static void judge(struct line *l, const struct receiver_answer *answer)

@@ -22,7 +22,7 @@
 #include "daemon/http_server.h"
 #include "daemon/key_memory.h"
 #include "daemon/metrics.h"
-#include "daemon/sources/http_events.h"
+#include "daemon/sources/uploads.h"
 #include "storage/baseline_store.h"
 #include "storage/flush.h"
 #include "storage/journal.h"
@@ -214,7 +214,7 @@ static int start_http(struct app *a, struct err *e)
 	struct pg_options admin = pg_options_of(a->config, "driftd admin");
 
 	budget_init(&a->ingest, s->ingest_memory);
-	a->uploads = uploads_new(APP_UPLOADS_MAX);
+	a->uploads = uploads_new(APP_UPLOADS_MAX, &a->ingest);
 	a->keys = key_memory_new(APP_KEYS, s->idempotency_ttl_us);
 	a->query_baselines = baseline_cache_new(APP_BASELINE_CACHE_BYTES);
 	a->query_pg = pg_new(&query);

@@ -5,7 +5,7 @@
  *
  * A window is final when the watermark has passed its end + lateness.  It is
  * judged when it can be final and is not, or when it is dirty and its last
- * verdict is old enough (max(10 s, width / 100)), unless forced.
+ * verdict is old enough (max(4 s, width / 100)), unless forced.
  */
 #include "storage/evaluation.h"
 
@@ -21,7 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define THROTTLE_MIN_US (10 * CLOCK_SECOND_US)
+/* Below the default flush interval: what a flush brought is seen at once. */
+#define THROTTLE_MIN_US (4 * CLOCK_SECOND_US)
 enum { THROTTLE_PARTS = 100 };
 
 static int64_t min_time(int64_t a, int64_t b)

@@ -318,10 +318,13 @@ void flusher_stop(struct flusher *f, bool drain, int64_t timeout_us)
 
 bool flusher_flush(struct flusher *f, int64_t timeout_us)
 {
-	uint64_t target = journal_durable_end(f->options.journal);
+	uint64_t target = journal_written_end(f->options.journal);
 	int64_t until = deadline_after(timeout_us);
 	uint64_t n_good;
 	bool done = false;
+
+	if (target > 0)
+		journal_wait(f->options.journal, target - 1, timeout_us);
 
 	pthread_mutex_lock(&f->mutex);
 	n_good = f->status.n_good;

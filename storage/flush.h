@@ -85,7 +85,7 @@ void flusher_stop(struct flusher *f, bool drain, int64_t timeout_us);
 
 /*
  * Any thread: begin a round now; true when, within ${timeout_us}, everything
- * durable at the call was applied and a round ended well, so that the
+ * answered at the call was applied and a round ended well, so that the
  * database is in reach and its schema ours.
  */
 bool flusher_flush(struct flusher *f, int64_t timeout_us);

@@ -165,6 +165,11 @@ uint64_t journal_epoch(const struct journal *j)
 	return atomic_load(&j->epoch);
 }
 
+uint64_t journal_written_end(const struct journal *j)
+{
+	return atomic_load(&j->written_end);
+}
+
 uint64_t journal_durable_end(const struct journal *j)
 {
 	return atomic_load(&j->durable_end);

@@ -121,6 +121,10 @@ int journal_append(struct journal *j, struct journal_entry *entry,
 /* End of what is durable.  Any thread. */
 uint64_t journal_durable_end(const struct journal *j);
 
+/* End of what was answered for: with SYNC_INTERVAL it may be ahead of that by
+ * what one interval brings.  Any thread. */
+uint64_t journal_written_end(const struct journal *j);
+
 /* Start of the oldest segment that is still there. */
 uint64_t journal_oldest(const struct journal *j);
 

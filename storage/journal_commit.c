@@ -156,6 +156,7 @@ static void note_written(struct journal *j, uint64_t end)
 		j->w.sync_due_us = clock_monotonic_us() + j->sync_interval_us;
 	j->w.unsynced = true;
 	j->w.end = end;
+	atomic_store(&j->written_end, end);
 	pthread_mutex_lock(&j->mutex);
 	j->segments[j->n_segments - 1].end = end;
 	j->segments[j->n_segments - 1].last_write_us = clock_wall_us();

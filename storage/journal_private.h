@@ -85,7 +85,8 @@ struct journal {
 	uint64_t quarantine_bytes;
 
 	_Atomic int64_t source_id;
-	_Atomic uint64_t epoch, durable_end, oldest, bytes, corrupt_count;
+	_Atomic uint64_t epoch, written_end, durable_end, oldest, bytes;
+	_Atomic uint64_t corrupt_count;
 	atomic_bool broken;
 };
 

@@ -440,6 +440,7 @@ static void set_ends(struct recovery *r)
 		j->w.end = (r->unreadable_end + JOURNAL_ALIGN - 1) &
 			   ~(uint64_t)(JOURNAL_ALIGN - 1);
 	atomic_store(&j->durable_end, durable);
+	atomic_store(&j->written_end, durable);
 	atomic_store(&j->oldest, j->w.end);
 	segment_count_bytes(j);
 }

@@ -22,118 +22,27 @@
 #include "daemon/ingest/ingest.h"
 #include "daemon/key_memory.h"
 #include "daemon/metrics.h"
+#include "daemon/sources/uploads.h"
 #include "storage/batch.h"
 #include "storage/journal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	UPLOAD_KEEP_BYTES = 512 * 1024, /* of a batch or frame, between bodies */
-	UPLOAD_KEY_MAX = 255,
-	UPLOAD_JSON_DEPTH = 64
-};
-
-/* The memory of one body. */
-struct upload {
-	struct ingest *ingest;
-	struct batch batch;
-	struct buf frame;
-	size_t frame_taken; /* of frame.cap, from the app's budget */
-	struct batch_schema_column *schema;
-	size_t cap_schema;
-	struct upload *next; /* free list */
-};
-
-struct uploads {
-	pthread_mutex_t lock;
-	struct upload *free;
-	unsigned n, max;
-};
+enum { EVENTS_KEY_MAX = 255, EVENTS_JSON_DEPTH = 64 };
 
 /* What a request holds. */
 struct events_state {
 	struct config *config; /* a reference */
 	const struct config_model *model;
-	struct upload *upload;
+	struct decoder *decoder; /* while the body comes in */
+	struct frame *frame;     /* then, until it is durable */
 	enum encoding encoding;
-	char key[UPLOAD_KEY_MAX + 1];
+	char key[EVENTS_KEY_MAX + 1];
 	size_t key_len;
 	uint8_t body_hash[HASH128_SIZE];
 	struct journal_entry entry;
 };
-
-struct uploads *uploads_new(unsigned max)
-{
-	struct uploads *u = xcalloc(1, sizeof(*u));
-
-	pthread_mutex_init(&u->lock, NULL);
-	u->max = max;
-	return u;
-}
-
-static void upload_free(struct upload *up)
-{
-	ingest_free(up->ingest);
-	batch_release(&up->batch);
-	buf_release(&up->frame);
-	free(up->schema);
-	free(up);
-}
-
-void uploads_free(struct uploads *u)
-{
-	if (!u)
-		return;
-	while (u->free) {
-		struct upload *next = u->free->next;
-
-		upload_free(u->free);
-		u->free = next;
-	}
-	pthread_mutex_destroy(&u->lock);
-	free(u);
-}
-
-static struct upload *upload_take(struct app *a)
-{
-	struct uploads *u = a->uploads;
-	struct upload *up;
-
-	pthread_mutex_lock(&u->lock);
-	up = u->free;
-	if (up)
-		u->free = up->next;
-	else if (u->n < u->max)
-		u->n++;
-	else {
-		pthread_mutex_unlock(&u->lock);
-		return NULL;
-	}
-	pthread_mutex_unlock(&u->lock);
-	if (!up) {
-		up = xcalloc(1, sizeof(*up));
-		up->ingest = ingest_new();
-		batch_init(&up->batch, &a->ingest);
-		buf_init(&up->frame, UINT32_MAX / 2);
-	}
-	return up;
-}
-
-static void upload_give(struct app *a, struct upload *up)
-{
-	struct uploads *u = a->uploads;
-
-	if (up->frame.cap > UPLOAD_KEEP_BYTES) {
-		buf_release(&up->frame);
-		budget_give(&a->ingest, up->frame_taken);
-		up->frame_taken = 0;
-	}
-	pthread_mutex_lock(&u->lock);
-	up->next = u->free;
-	u->free = up;
-	pthread_mutex_unlock(&u->lock);
-}
 
 static void find_model(struct http_request *r, struct events_state *s)
 {
@@ -172,10 +81,10 @@ static void read_headers(struct http_request *r, struct events_state *s)
 	}
 	if (key) {
 		s->key_len = strlen(key);
-		if (!s->key_len || s->key_len > UPLOAD_KEY_MAX) {
+		if (!s->key_len || s->key_len > EVENTS_KEY_MAX) {
 			http_error(r, 400, "bad_key",
 				   "idempotency-key must have 1 to %d bytes",
-				   UPLOAD_KEY_MAX);
+				   EVENTS_KEY_MAX);
 			return;
 		}
 		memcpy(s->key, key, s->key_len + 1);
@@ -199,22 +108,6 @@ void http_events_begin(struct http_request *r)
 	}
 }
 
-static int upload_reset(struct upload *up, const struct config_model *m)
-{
-	if (m->n_columns > up->cap_schema) {
-		up->schema = xrealloc_array(up->schema, m->n_columns,
-					    sizeof(*up->schema));
-		up->cap_schema = m->n_columns;
-	}
-	for (size_t i = 0; i < m->n_columns; i++)
-		up->schema[i] = (struct batch_schema_column){
-			.name = m->columns[i].name,
-			.kind = m->columns[i].kind,
-			.role = m->columns[i].role};
-	return batch_reset(&up->batch, up->schema, (uint32_t)m->n_columns,
-			   UPLOAD_KEEP_BYTES);
-}
-
 static void refuse_memory(struct http_request *r)
 {
 	http_error(r, 503, "busy",
@@ -222,13 +115,13 @@ static void refuse_memory(struct http_request *r)
 	r->retry_after_s = 1;
 }
 
-static void drop_upload(struct http_request *r)
+static void drop_decoder(struct http_request *r)
 {
+	struct app *a = r->app;
 	struct events_state *s = r->state;
 
-	if (s->upload)
-		upload_give(r->app, s->upload);
-	s->upload = NULL;
+	uploads_give_decoder(a->uploads, s->decoder);
+	s->decoder = NULL;
 }
 
 static void refuse_body(struct http_request *r, const struct err *e)
@@ -237,10 +130,10 @@ static void refuse_body(struct http_request *r, const struct err *e)
 		refuse_memory(r);
 	else
 		http_error_from(r, e);
-	drop_upload(r);
+	drop_decoder(r);
 }
 
-/* The first bytes are there: take an upload and begin the decoder. */
+/* The first bytes are there: take a decoder and begin it. */
 static void start_body(struct http_request *r)
 {
 	struct app *a = r->app;
@@ -248,16 +141,15 @@ static void start_body(struct http_request *r)
 	struct ingest_limits limits = {
 		.max_body = s->config->server.max_body,
 		.max_record = s->config->server.max_record,
-		.max_depth = UPLOAD_JSON_DEPTH};
+		.max_depth = EVENTS_JSON_DEPTH};
 	struct err e = {0};
 
-	s->upload = upload_take(a);
-	if (!s->upload || upload_reset(s->upload, s->model)) {
+	s->decoder = uploads_take_decoder(a->uploads, s->model);
+	if (!s->decoder) {
 		refuse_memory(r);
-		drop_upload(r);
 		return;
 	}
-	if (ingest_begin(s->upload->ingest, s->model, &s->upload->batch,
+	if (ingest_begin(s->decoder->ingest, s->model, &s->decoder->batch,
 			 &limits, http_header(r, "Content-Type"), s->encoding,
 			 s->key_len > 0, clock_wall_us(), &e))
 		refuse_body(r, &e);
@@ -268,9 +160,9 @@ void http_events_feed(struct http_request *r, const char *data, size_t len)
 	struct events_state *s = r->state;
 	struct err e = {0};
 
-	if (!s->upload)
+	if (!s->decoder)
 		start_body(r);
-	if (!r->status && ingest_feed(s->upload->ingest, data, len, &e))
+	if (!r->status && ingest_feed(s->decoder->ingest, data, len, &e))
 		refuse_body(r, &e);
 }
 
@@ -379,12 +271,11 @@ static void frame_done(struct journal_entry *entry,
 	http_resume(r);
 }
 
-static int encode_frame(struct http_request *r)
+/* From the decoder to a frame; the decoder is free for the next body. */
+static int encode_frame(struct http_request *r, const struct ingest_report *rep)
 {
 	struct app *a = r->app;
 	struct events_state *s = r->state;
-	struct upload *up = s->upload;
-	const struct ingest_report *rep = ingest_get_report(up->ingest);
 	struct batch_meta meta = {
 		.model_id = s->model->model_id,
 		.model = s->model->name,
@@ -398,17 +289,17 @@ static int encode_frame(struct http_request *r)
 		.n_rejected = (uint32_t)rep->n_rejected};
 
 	memcpy(meta.body_hash, s->body_hash, HASH128_SIZE);
-	buf_clear(&up->frame);
-	batch_encode(&up->batch, &meta, &up->frame);
-	if (up->frame.failed)
+	s->frame = uploads_encode(a->uploads, s->decoder, &meta);
+	if (!s->frame)
 		return -1;
-	if (up->frame.cap > up->frame_taken) {
-		size_t more = up->frame.cap - up->frame_taken;
-
-		if (!budget_take(&a->ingest, more))
-			return -1;
-		up->frame_taken += more;
-	}
+	s->entry = (struct journal_entry){
+		.model_id = s->model->model_id,
+		.payload = s->frame->bytes.data,
+		.len = s->frame->bytes.len,
+		.n_events = s->decoder->batch.n_rows,
+		.n_rejected = (uint32_t)rep->n_rejected,
+		.done = frame_done,
+		.arg = r};
 	return 0;
 }
 
@@ -418,16 +309,6 @@ static void append_frame(struct http_request *r)
 	struct events_state *s = r->state;
 	struct err e = {0};
 
-	s->entry = (struct journal_entry){
-		.model_id = s->model->model_id,
-		.payload = s->upload->frame.data,
-		.len = s->upload->frame.len,
-		.n_events = s->upload->batch.n_rows,
-		.n_rejected =
-			(uint32_t)ingest_get_report(s->upload->ingest)
-				->n_rejected,
-		.done = frame_done,
-		.arg = r};
 	/* the committer may answer before journal_append returns */
 	http_suspend(r);
 	if (journal_append(a->journal, &s->entry, &e)) {
@@ -446,22 +327,22 @@ void http_events_run(struct http_request *r)
 	const struct ingest_report *rep;
 	struct err e = {0};
 
-	if (!s->upload) {
+	if (!s->decoder) {
 		http_error(r, 400, "no_record", "the body is empty");
 		return;
 	}
-	if (ingest_end(s->upload->ingest, &e)) {
+	if (ingest_end(s->decoder->ingest, &e)) {
 		refuse_body(r, &e);
 		return;
 	}
-	rep = ingest_get_report(s->upload->ingest);
+	rep = ingest_get_report(s->decoder->ingest);
 	count_report(a, s->model, rep);
 	if (!rep->n_accepted) {
 		answer_nothing(r, rep);
 		return;
 	}
 	if (s->key_len) {
-		ingest_get_hash(s->upload->ingest, s->body_hash);
+		ingest_get_hash(s->decoder->ingest, s->body_hash);
 		switch (key_memory_find(a->keys, s->model->model_id, s->key,
 					s->key_len, s->body_hash)) {
 		case KEY_SAME_BODY:
@@ -484,7 +365,7 @@ void http_events_run(struct http_request *r)
 		r->retry_after_s = 5;
 		return;
 	}
-	if (encode_frame(r)) {
+	if (encode_frame(r, rep)) {
 		refuse_memory(r);
 		return;
 	}
@@ -492,16 +373,19 @@ void http_events_run(struct http_request *r)
 		     s->config->journal.sync == JOURNAL_SYNC_ALWAYS
 			     ? "fsync"
 			     : "interval");
+	drop_decoder(r);
 	append_frame(r);
 }
 
 void http_events_release(struct http_request *r)
 {
+	struct app *a = r->app;
 	struct events_state *s = r->state;
 
 	if (!s)
 		return;
-	drop_upload(r);
+	drop_decoder(r);
+	uploads_give_frame(a->uploads, s->frame);
 	config_unref(s->config);
 	free(s);
 	r->state = NULL;

@@ -9,13 +9,9 @@ struct http_request;
 /*
  * http_events - POST …/events: the body is decoded while it comes in, the
  * batch is appended to the journal, the connection sleeps until its group is
- * durable.  What a body needs (decoder, columns, frame) is an upload from a
- * bounded pool; without one the answer is 503.
+ * durable.  Memory comes from a bounded pool (uploads.h); without it the
+ * answer is 503.
  */
-
-struct uploads;
-struct uploads *uploads_new(unsigned max);
-void uploads_free(struct uploads *u);
 
 void http_events_begin(struct http_request *r);
 void http_events_feed(struct http_request *r, const char *data, size_t len);
