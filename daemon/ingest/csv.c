@@ -292,6 +292,8 @@ static void csv_reject(struct csv *c, const char *start, const char *at,
 {
 	struct place place;
 
+	if (record_is_skipped(c->record))
+		return;
 	if (c->report->n_reasons == INGEST_REASONS) {
 		report_reject(c->report, 0, 0, why);
 		return;
@@ -364,6 +366,7 @@ static enum csv_step csv_take_row(struct csv *c, struct err *e)
 		 */
 		return CSV_ON;
 	}
+	record_settle(r, start);
 	if (r->is_rejected)
 		csv_reject(c, start, r->rejected_at, r->reason);
 	return record_end(r, e) < 0 ? CSV_FAILED : CSV_ON;

@@ -118,6 +118,11 @@ int ingest_begin(struct ingest *in, const struct config_model *model,
 	return 0;
 }
 
+void ingest_set_versions(struct ingest *in, const struct ingest_versions *v)
+{
+	in->record.versions = v;
+}
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';

@@ -88,6 +88,23 @@ int ingest_begin(struct ingest *in, const struct config_model *model,
 		 bool want_hash, int64_t now_us, struct err *e);
 
 /*
+ * A body may hold events of several versions of a model: each of their
+ * decoders is fed all of it and takes its own by `model_version`.  Records
+ * that name none, or a version that is nobody's, or that cannot be read, are
+ * the business of the one that ${takes_rest}.  Without this call records that
+ * name another version than the model's are rejected.
+ */
+struct ingest_versions {
+	const char *const *others; /* borrowed until the body ends */
+	size_t n_others;
+	bool takes_rest;
+	bool needs_version; /* none is the default: a record must name one */
+};
+
+/* Right after ingest_begin; ${v} is borrowed until the body ends. */
+void ingest_set_versions(struct ingest *in, const struct ingest_versions *v);
+
+/*
  * The next piece.  -1 when the body cannot be read on: ERR_INVALID (with
  * place), ERR_LIMIT (too large, or memory: e->code ERR_TEMP), ERR_UNSUPPORTED.
  */

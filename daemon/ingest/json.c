@@ -73,6 +73,8 @@ static void json_reject(struct json *j, const char *start, const char *at,
 {
 	struct place place;
 
+	if (record_is_skipped(j->record))
+		return;
 	if (j->report->n_reasons == INGEST_REASONS) {
 		report_reject(j->report, 0, 0, why);
 		return;
@@ -196,6 +198,7 @@ static enum json_step json_take(struct json *j, const char *end, bool final,
 		return STEP_MORE;
 	}
 	if (status == SCAN_OK) {
+		record_settle(r, start);
 		if (r->is_rejected)
 			json_reject(j, start, r->rejected_at, r->reason);
 		if (record_end(r, e) < 0)

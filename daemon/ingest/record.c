@@ -93,6 +93,7 @@ void record_begin_body(struct record *r, const struct config_model *model,
 	r->model = model;
 	r->batch = batch;
 	r->report = report;
+	r->versions = NULL;
 	r->now_us = now_us;
 	if (now_us == TIMESTAMP_MIN ||
 	    __builtin_add_overflow(now_us, model->max_future_us, &r->latest_us))
@@ -121,6 +122,7 @@ void record_begin(struct record *r)
 	r->n_invalid = 0;
 	r->n_pending = 0;
 	r->n_other = 0;
+	r->owner = RECORD_UNSAID;
 	r->is_rejected = false;
 	buf_clear(&r->id);
 	if (batch_row_begin(r->batch) < 0)
@@ -288,6 +290,24 @@ static void record_set_time(struct record *r, const char *text, size_t len)
 	r->has_time = true;
 }
 
+static void record_set_version(struct record *r, const char *text, size_t len)
+{
+	const struct ingest_versions *v = r->versions;
+
+	if (name_is(text, len, r->model->version)) {
+		r->owner = RECORD_MINE;
+		return;
+	}
+	for (size_t i = 0; v && i < v->n_others; i++) {
+		if (!name_is(text, len, v->others[i]))
+			continue;
+		r->owner = RECORD_OTHERS;
+		return;
+	}
+	record_reject(r, r->at, "model_version \"%.*s\" is not configured",
+		      quoted(text, len), text);
+}
+
 /* A text or number that belongs to no column. */
 static void record_set_special(struct record *r, uint32_t slot,
 			       const char *text, size_t len, bool has_nul)
@@ -298,10 +318,8 @@ static void record_set_special(struct record *r, uint32_t slot,
 		record_set_id(r, text, len);
 	else if (record_is_special(r, slot, RECORD_TIME))
 		record_set_time(r, text, len);
-	else if (record_is_special(r, slot, RECORD_VERSION) &&
-		 !name_is(text, len, r->model->version))
-		record_reject(r, r->at, "model_version \"%.*s\" is not \"%s\"",
-			      quoted(text, len), text, r->model->version);
+	else if (record_is_special(r, slot, RECORD_VERSION))
+		record_set_version(r, text, len);
 }
 
 void record_number(struct record *r, uint32_t slot, const char *text,
@@ -392,7 +410,7 @@ int record_end(struct record *r, struct err *e)
 {
 	if (UNLIKELY(r->is_out_of_memory))
 		goto no_memory;
-	if (r->is_rejected)
+	if (r->is_rejected || record_is_skipped(r))
 		return 0;
 	if (batch_row_commit(r->batch, r->has_time ? r->time_us : r->now_us,
 			     buf_str(&r->id), r->id.len) < 0)

@@ -41,6 +41,9 @@ enum {
 /* One of more unknown names than are told apart. */
 #define RECORD_SLOT_OTHER UINT32_MAX
 
+/* Whose the record at hand is, by its model_version. */
+enum record_owner { RECORD_UNSAID, RECORD_MINE, RECORD_OTHERS };
+
 struct record {
 	const struct config_model *model; /* borrowed */
 	struct batch *batch;		  /* borrowed */
@@ -57,8 +60,10 @@ struct record {
 	uint32_t *next; /* the slot after it in the last record: a guess */
 	uint32_t n_slots;
 	uint32_t first_stamp; /* of this body */
+	const struct ingest_versions *versions; /* borrowed; NULL: only mine */
 	/* The record at hand. */
 	uint32_t stamp;
+	enum record_owner owner;
 	int64_t time_us;
 	bool has_time;
 	struct buf id;
@@ -104,6 +109,28 @@ static inline bool record_is_special(const struct record *r, uint32_t slot,
 	return slot == r->n_columns + (uint32_t)which;
 }
 
+/* Reject the record because of what is at ${at}; the first reason stays. */
+void record_reject(struct record *r, const char *at, const char *fmt, ...)
+	ATTR_PRINTF(3, 4);
+
+/* The record at hand is for another decoder to take or to reject. */
+static inline bool record_is_skipped(const struct record *r)
+{
+	return r->versions &&
+	       (r->owner == RECORD_OTHERS ||
+		(r->owner == RECORD_UNSAID && !r->versions->takes_rest));
+}
+
+/* The record at hand, which begins at ${start}, is read: whose is it? */
+static inline void record_settle(struct record *r, const char *start)
+{
+	if (r->versions && r->versions->needs_version &&
+	    r->owner == RECORD_UNSAID)
+		record_reject(r, start,
+			      "the record names no model_version, and no "
+			      "version is the default");
+}
+
 /* The slot is a numeric column. */
 static inline bool record_is_numeric(const struct record *r, uint32_t slot)
 {
@@ -128,10 +155,6 @@ void record_text(struct record *r, uint32_t slot, const char *text, size_t len,
 		 bool has_nul);
 void record_bool(struct record *r, uint32_t slot, bool v);
 void record_container(struct record *r, uint32_t slot);
-
-/* Reject the record because of what is at ${at}; the first reason stays. */
-void record_reject(struct record *r, const char *at, const char *fmt, ...)
-	ATTR_PRINTF(3, 4);
 
 /*
  * The record is whole: append the row, or, when it was rejected, do nothing.
