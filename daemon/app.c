@@ -45,10 +45,10 @@ enum {
 };
 
 #define APP_DRAIN_REQUESTS_US (2 * CLOCK_SECOND_US)
-#define APP_FIRST_ROUND_US (2 * CLOCK_SECOND_US)
-#define APP_DRAIN_QUIET_US (CLOCK_SECOND_US / 10)
-#define APP_DRAIN_FLUSH_US (5 * CLOCK_SECOND_US)
-#define APP_TICK_NS 250000000L
+#define APP_FIRST_ROUND_US    (2 * CLOCK_SECOND_US)
+#define APP_DRAIN_QUIET_US    (CLOCK_SECOND_US / 10)
+#define APP_DRAIN_FLUSH_US    (5 * CLOCK_SECOND_US)
+#define APP_TICK_NS	      250000000L
 
 struct config *app_config(struct app *a)
 {
@@ -77,8 +77,8 @@ static struct pg_options pg_options_of(const struct config *c,
 
 /* --- callbacks of the parts --- */
 
-static void on_commit(void *arg, int64_t model_id,
-		      const struct flush_counts *n, int64_t max_event_time_us)
+static void on_commit(void *arg, int64_t model_id, const struct flush_counts *n,
+		      int64_t max_event_time_us)
 {
 	struct app *a = arg;
 	struct config *c = app_config(a);
@@ -89,13 +89,11 @@ static void on_commit(void *arg, int64_t model_id,
 
 		if (c->models[i].model_id != model_id)
 			continue;
-		metrics_add_events(a->metrics, name, EVENT_APPLIED,
-				   n->applied);
+		metrics_add_events(a->metrics, name, EVENT_APPLIED, n->applied);
 		metrics_add_events(a->metrics, name, EVENT_DUPLICATE,
 				   n->duplicate);
 		metrics_add_events(a->metrics, name, EVENT_LATE, n->late);
-		metrics_add_events(a->metrics, name, EVENT_CORRUPT,
-				   n->corrupt);
+		metrics_add_events(a->metrics, name, EVENT_CORRUPT, n->corrupt);
 		metrics_add_events(a->metrics, name, EVENT_LOST, n->lost);
 	}
 	config_unref(c);
@@ -162,15 +160,15 @@ static int start_journal(struct app *a, struct err *e)
 static void start_flusher(struct app *a)
 {
 	const struct config *c = a->config;
-	struct flush_options o = {
-		.journal = a->journal,
-		.pg = pg_options_of(c, "driftd flush"),
-		.migrate = c->storage.migrate,
-		.interval_us = c->journal.flush_interval_us,
-		.memory = c->journal.flush_memory,
-		.idempotency_ttl_us = c->server.idempotency_ttl_us,
-		.on_commit = on_commit,
-		.arg = a};
+	struct flush_options o = {.journal = a->journal,
+				  .pg = pg_options_of(c, "driftd flush"),
+				  .migrate = c->storage.migrate,
+				  .interval_us = c->journal.flush_interval_us,
+				  .memory = c->journal.flush_memory,
+				  .idempotency_ttl_us =
+					  c->server.idempotency_ttl_us,
+				  .on_commit = on_commit,
+				  .arg = a};
 
 	a->flusher = flusher_new(&o);
 }
@@ -196,20 +194,20 @@ static void start_notifier(struct app *a)
 static int start_http(struct app *a, struct err *e)
 {
 	const struct config_server *s = &a->config->server;
-	struct http_options o = {
-		.listen = s->listen,
-		.metrics_listen = s->metrics_listen,
-		.workers = (unsigned)s->workers,
-		.max_connections = (unsigned)s->max_connections,
-		.max_body = s->max_body,
-		.request_timeout_us = s->request_timeout_us,
-		.idle_timeout_us = s->idle_timeout_us,
-		.routes = api_routes,
-		.n_routes = api_n_routes,
-		.app = a,
-		.authorize = authorize,
-		.count = count_request,
-		.tick = api_refresh_gauges};
+	struct http_options o = {.listen = s->listen,
+				 .metrics_listen = s->metrics_listen,
+				 .workers = (unsigned)s->workers,
+				 .max_connections =
+					 (unsigned)s->max_connections,
+				 .max_body = s->max_body,
+				 .request_timeout_us = s->request_timeout_us,
+				 .idle_timeout_us = s->idle_timeout_us,
+				 .routes = api_routes,
+				 .n_routes = api_n_routes,
+				 .app = a,
+				 .authorize = authorize,
+				 .count = count_request,
+				 .tick = api_refresh_gauges};
 	struct pg_options query = pg_options_of(a->config, "driftd query");
 	struct pg_options admin = pg_options_of(a->config, "driftd admin");
 
@@ -300,8 +298,8 @@ int app_reload(struct app *a, struct err *e)
 		goto fail;
 	fixed = config_needs_restart(a->config, fresh);
 	if (fixed) {
-		err_set(e, ERR_INVALID,
-			"\"%s\" changed, which needs a restart", fixed);
+		err_set(e, ERR_INVALID, "\"%s\" changed, which needs a restart",
+			fixed);
 		goto fail;
 	}
 	if (fresh->server.tokens_file) {

@@ -36,7 +36,7 @@ struct app {
 	pthread_mutex_t lock;
 	struct config *config; /* under lock; shared, counted */
 	struct auth *auth;     /* under lock; NULL: every route is open */
-	char *path;            /* owned; of the configuration */
+	char *path;	       /* owned; of the configuration */
 
 	struct journal *journal;
 	struct flusher *flusher;
@@ -55,8 +55,8 @@ struct app {
 	pthread_t flusher_thread, evaluator_thread, notifier_thread;
 	int64_t started_at_us;
 	atomic_bool draining;
-	atomic_int reload_wanted;  /* a request for it by the API */
-	atomic_bool reload_ok;     /* how the last one ended */
+	atomic_int reload_wanted; /* a request for it by the API */
+	atomic_bool reload_ok;	  /* how the last one ended */
 	_Atomic int64_t reloaded_at_us;
 
 	pthread_mutex_t gauges_lock;

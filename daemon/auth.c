@@ -18,8 +18,8 @@
 enum { AUTH_TOKENS_MAX = 1024, AUTH_LINE_MAX = 1024, AUTH_TOKEN_MAX = 512 };
 
 struct token {
-	char *name; /* owned */
-	char *glob; /* owned; NULL: every model */
+	char *name;	 /* owned */
+	char *glob;	 /* owned; NULL: every model */
 	unsigned scopes; /* bit per enum http_scope */
 	uint8_t digest[SHA256_SIZE];
 };
@@ -73,8 +73,8 @@ static int add_line(struct auth *a, const char *path, unsigned number,
 	if (!line[blank] || line[blank] == '#')
 		return 0;
 	if (a->n == AUTH_TOKENS_MAX)
-		return err_set(e, ERR_LIMIT, "%s:%u: more than %d tokens",
-			       path, number, AUTH_TOKENS_MAX);
+		return err_set(e, ERR_LIMIT, "%s:%u: more than %d tokens", path,
+			       number, AUTH_TOKENS_MAX);
 	if (parse_line(line, &a->tokens[a->n]))
 		return err_set(e, ERR_INVALID,
 			       "%s:%u: a line is `name scope[,scope] "

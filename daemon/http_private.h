@@ -15,7 +15,7 @@ enum { HTTP_WORKERS_MAX = 16, HTTP_QUEUE_MAX = 128 };
 /* One socket, for the sweeper. */
 struct http_connection {
 	int fd;
-	_Atomic int64_t deadline_us;   /* monotonic; INT64_MAX: none */
+	_Atomic int64_t deadline_us;	     /* monotonic; INT64_MAX: none */
 	struct http_connection *next, *prev; /* under server->lock */
 };
 
@@ -49,9 +49,9 @@ struct http_server {
 	bool has_threads;
 	atomic_bool stopping, draining;
 	atomic_uint n_connections, n_waiting;
-	pthread_mutex_t lock;                /* connections */
+	pthread_mutex_t lock;		     /* connections */
 	struct http_connection *connections; /* under lock */
-	struct http_queue queues[2];         /* query, admin */
+	struct http_queue queues[2];	     /* query, admin */
 };
 
 enum http_phase {
@@ -65,8 +65,9 @@ struct http_private {
 	struct http_server *server;
 	struct MHD_Connection *connection;
 	_Atomic enum http_phase phase;
-	uint64_t n_dropped; /* bytes of the body read after the answer was set */
-	char *arena;        /* owned: decoded query */
+	uint64_t
+		n_dropped; /* bytes of the body read after the answer was set */
+	char *arena;	   /* owned: decoded query */
 };
 
 /* The library's callbacks; ${arg} is the listener. */

@@ -10,8 +10,7 @@
 
 #include <time.h>
 
-static struct http_queue *queue_of(struct http_server *s,
-				   enum http_thread kind)
+static struct http_queue *queue_of(struct http_server *s, enum http_thread kind)
 {
 	return &s->queues[kind == HTTP_ADMIN];
 }

@@ -16,10 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-	HTTP_ANSWER_MAX = 256 * 1024 * 1024,
-	HTTP_ARENA_MAX = 16 * 1024
-};
+enum { HTTP_ANSWER_MAX = 256 * 1024 * 1024, HTTP_ARENA_MAX = 16 * 1024 };
 
 static int hex_digit(char c)
 {
@@ -88,8 +85,7 @@ static bool same_method(const char *route, const char *method)
 
 /* The route of the path, and whether the path exists under another method. */
 static const struct http_route *find_route(const struct http_server *s,
-					   const char *url,
-					   const char *method,
+					   const char *url, const char *method,
 					   struct http_request *r,
 					   bool *other_method)
 {
@@ -273,12 +269,11 @@ static enum MHD_Result give_answer(struct http_request *r)
 		MHD_add_response_header(m, "WWW-Authenticate", "Bearer");
 	if (r->status == 400 && !r->route)
 		MHD_add_response_header(m, "Connection", "close");
-	result = MHD_queue_response(r->priv->connection,
-				    (unsigned)r->status, m);
+	result =
+		MHD_queue_response(r->priv->connection, (unsigned)r->status, m);
 	MHD_destroy_response(m);
 	atomic_store(&r->priv->phase, HTTP_QUEUED);
-	http_connection_deadline(r->priv->connection,
-				 s->o.request_timeout_us);
+	http_connection_deadline(r->priv->connection, s->o.request_timeout_us);
 	if (s->o.count)
 		s->o.count(s->o.app, r->route, r->status);
 	return result;
@@ -376,8 +371,8 @@ void http_completed(void *arg, struct MHD_Connection *c, void **state,
 
 const char *http_header(const struct http_request *r, const char *name)
 {
-	return MHD_lookup_connection_value(r->priv->connection,
-					   MHD_HEADER_KIND, name);
+	return MHD_lookup_connection_value(r->priv->connection, MHD_HEADER_KIND,
+					   name);
 }
 
 const char *http_query(const struct http_request *r, const char *key)

@@ -27,11 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-	HTTP_POOL_BYTES = 32 * 1024,
-	HTTP_BACKLOG = 511,
-	HTTP_SWEEP_MS = 250
-};
+enum { HTTP_POOL_BYTES = 32 * 1024, HTTP_BACKLOG = 511, HTTP_SWEEP_MS = 250 };
 
 ATTR_PRINTF(2, 0)
 static void library_log(void *arg, const char *fmt, va_list ap)
@@ -55,8 +51,8 @@ static size_t keep_escaped(void *arg, struct MHD_Connection *c, char *text)
 
 void http_connection_deadline(struct MHD_Connection *c, int64_t timeout_us)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct http_connection *conn =
 		info ? (struct http_connection *)info->socket_context : NULL;
 
@@ -67,12 +63,12 @@ void http_connection_deadline(struct MHD_Connection *c, int64_t timeout_us)
 				     : clock_monotonic_us() + timeout_us);
 }
 
-static void connection_started(struct http_server *s,
-			       struct MHD_Connection *c, void **context)
+static void connection_started(struct http_server *s, struct MHD_Connection *c,
+			       void **context)
 {
 	struct http_connection *conn = xcalloc(1, sizeof(*conn));
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	conn->fd = info ? info->connect_fd : -1;
 	atomic_init(&conn->deadline_us,
@@ -289,8 +285,7 @@ static void *sweeper(void *arg)
 		pthread_mutex_lock(&s->lock);
 		for (struct http_connection *c = s->connections; c;
 		     c = c->next) {
-			if (c->fd >= 0 &&
-			    atomic_load(&c->deadline_us) < now) {
+			if (c->fd >= 0 && atomic_load(&c->deadline_us) < now) {
 				shutdown(c->fd, SHUT_RDWR);
 				atomic_store(&c->deadline_us, INT64_MAX);
 			}

@@ -72,7 +72,7 @@ struct http_request {
 	const char *content_type;
 	struct buf body;
 	long retry_after_s; /* 0: no header */
-	bool drop; /* close without an answer */
+	bool drop;	    /* close without an answer */
 
 	struct http_private *priv;
 };
@@ -129,8 +129,7 @@ const char *http_header(const struct http_request *r, const char *name);
 const char *http_query(const struct http_request *r, const char *key);
 
 /* Answer with what was written to r->body. */
-void http_answer(struct http_request *r, int status,
-		 const char *content_type);
+void http_answer(struct http_request *r, int status, const char *content_type);
 
 /* {"error": {"code", "message", "line", "column"}}; replaces the body. */
 void http_error(struct http_request *r, int status, const char *code,

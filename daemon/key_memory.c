@@ -22,7 +22,7 @@ struct key_entry {
 struct key_memory {
 	pthread_mutex_t lock;
 	struct key_entry *entries; /* owned, n_sets * KEY_WAYS */
-	size_t n_sets;             /* a power of two */
+	size_t n_sets;		   /* a power of two */
 	int64_t ttl_us;
 };
 

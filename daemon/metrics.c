@@ -44,9 +44,9 @@ struct metrics {
 };
 
 static const char *const outcome_names[N_EVENT_OUTCOMES] = {
-	[EVENT_APPLIED] = "applied",   [EVENT_DUPLICATE] = "duplicate",
-	[EVENT_LATE] = "late",	       [EVENT_REJECTED] = "rejected",
-	[EVENT_CORRUPT] = "corrupt",   [EVENT_LOST] = "lost",
+	[EVENT_APPLIED] = "applied", [EVENT_DUPLICATE] = "duplicate",
+	[EVENT_LATE] = "late",	     [EVENT_REJECTED] = "rejected",
+	[EVENT_CORRUPT] = "corrupt", [EVENT_LOST] = "lost",
 };
 
 struct metrics *metrics_new(void)
@@ -172,8 +172,7 @@ void metrics_each_unknown(struct metrics *m, const char *model,
 void metrics_family(struct buf *out, const char *name, const char *type,
 		    const char *help)
 {
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
-		   type);
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 static void escape_label(struct buf *out, const char *value)
@@ -242,8 +241,7 @@ static void write_requests(struct metrics *m, struct buf *out)
 						"code", buf_str(&code), NULL};
 
 			metrics_sample(out, "driftd_http_requests_total",
-				       labels,
-				       (double)m->routes[i].counts[k]);
+				       labels, (double)m->routes[i].counts[k]);
 			buf_release(&code);
 		}
 	}

@@ -30,8 +30,8 @@ void api_alerts(struct http_request *r)
 	int64_t n;
 
 	if (limit) {
-		if (!number_parse_int(limit, strlen(limit), 1,
-				      ALERTS_LIMIT_MAX, &n)) {
+		if (!number_parse_int(limit, strlen(limit), 1, ALERTS_LIMIT_MAX,
+				      &n)) {
 			http_error(r, 400, "invalid", "\"limit\" is 1 to %d",
 				   ALERTS_LIMIT_MAX);
 			return;
@@ -76,8 +76,7 @@ void api_alert_ack(struct http_request *r)
 	struct config *c = app_config(r->app);
 	struct err e = {0};
 
-	answer(r,
-	       alert_ack(app_pg(r->app, r), c, r->params[0], actor(r), &e),
+	answer(r, alert_ack(app_pg(r->app, r), c, r->params[0], actor(r), &e),
 	       &e);
 	config_unref(c);
 }

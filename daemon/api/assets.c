@@ -12,13 +12,13 @@
 
 #include <string.h>
 
-#define ASSET(symbol, file)                                                 \
-	__asm__(".section .rodata\n"                                        \
-		".global " #symbol "\n"                                     \
-		".global " #symbol "_end\n" #symbol ":\n"                   \
-		".incbin \"" file "\"\n" #symbol "_end:\n"                  \
-		".byte 0\n"                                                 \
-		".previous\n");                                             \
+#define ASSET(symbol, file)                                                    \
+	__asm__(".section .rodata\n"                                           \
+		".global " #symbol "\n"                                        \
+		".global " #symbol "_end\n" #symbol ":\n"                      \
+		".incbin \"" file "\"\n" #symbol "_end:\n"                     \
+		".byte 0\n"                                                    \
+		".previous\n");                                                \
 	extern const char symbol[], symbol##_end[]
 
 ASSET(asset_index, "dashboards/web/index.html");
@@ -32,8 +32,7 @@ static const struct asset assets[] = {
 	 asset_script_end},
 	{"/assets/driftd.css", "text/css; charset=utf-8", asset_style,
 	 asset_style_end},
-	{"/openapi.json", "application/json", asset_openapi,
-	 asset_openapi_end},
+	{"/openapi.json", "application/json", asset_openapi, asset_openapi_end},
 };
 
 const struct asset *asset_find(const char *path)

@@ -161,8 +161,8 @@ void api_distribution(struct http_request *r)
 	if (!m)
 		http_error(r, 404, "unknown_model",
 			   "model \"%s\" is not configured", r->params[0]);
-	else if (!start || !timestamp_parse(start, strlen(start),
-					    &window.start_us))
+	else if (!start ||
+		 !timestamp_parse(start, strlen(start), &window.start_us))
 		http_error(r, 400, "invalid",
 			   "\"window_start\" must be a time");
 	else

@@ -126,21 +126,19 @@ static void write_times(const struct model_gauges *all, size_t n,
 					all[i].model->version, NULL};
 
 		if (all[i].g.last_event_us != INT64_MIN)
-			metrics_sample(out,
-				       "driftd_last_event_timestamp_seconds",
-				       labels,
-				       (double)all[i].g.last_event_us / 1e6);
+			metrics_sample(
+				out, "driftd_last_event_timestamp_seconds",
+				labels, (double)all[i].g.last_event_us / 1e6);
 	}
-	metrics_family(out, "driftd_last_window_end_timestamp_seconds",
-		       "gauge", "End of the newest final window.");
+	metrics_family(out, "driftd_last_window_end_timestamp_seconds", "gauge",
+		       "End of the newest final window.");
 	for (size_t i = 0; i < n; i++) {
 		const char *labels[] = {"model", all[i].model->name, "version",
 					all[i].model->version, NULL};
 
 		if (all[i].g.last_window_end_us != INT64_MIN)
 			metrics_sample(
-				out,
-				"driftd_last_window_end_timestamp_seconds",
+				out, "driftd_last_window_end_timestamp_seconds",
 				labels,
 				(double)all[i].g.last_window_end_us / 1e6);
 	}
@@ -210,8 +208,7 @@ static void write_columns(const struct model_gauges *all, size_t n,
 	}
 }
 
-static void write_alerts(struct app *a, const struct config *c,
-			 struct buf *out)
+static void write_alerts(struct app *a, const struct config *c, struct buf *out)
 {
 	struct alert_count counts[ALERTS_MAX];
 	int64_t *ids = xcalloc(c->n_models + 1, sizeof(*ids));

@@ -155,8 +155,7 @@ static int read_query(struct http_request *r, struct result_query *q)
 	q->all_revisions = revisions && !strcmp(revisions, "all");
 	if (revisions && strcmp(revisions, "all") &&
 	    strcmp(revisions, "newest")) {
-		http_error(r, 400, "invalid",
-			   "\"revisions\" is newest or all");
+		http_error(r, 400, "invalid", "\"revisions\" is newest or all");
 		return -1;
 	}
 	return query_time(r, "from", INT64_MIN, &q->from_us) ||

@@ -43,8 +43,8 @@ static int session_open(struct session *s, const struct baseline_args *args,
 {
 	struct pg_options o;
 
-	s->model = config_find_model(s->config, args->model,
-				     args->model_version);
+	s->model =
+		config_find_model(s->config, args->model, args->model_version);
 	if (!s->model)
 		return err_set(e, ERR_NOT_FOUND,
 			       "model \"%s\" is not configured", args->model);
@@ -118,8 +118,8 @@ static int list(struct session *s, const struct baseline_args *args,
 				 created);
 		printf("%-6s %-28s %12llu %8u  %-24s %.16s\n",
 		       items[i].active ? "*" : "", items[i].version,
-		       (unsigned long long)items[i].n_rows,
-		       items[i].n_columns, created, hex);
+		       (unsigned long long)items[i].n_rows, items[i].n_columns,
+		       created, hex);
 	}
 	free(items);
 	return 0;
@@ -132,8 +132,8 @@ static int show(struct session *s, const struct baseline_args *args,
 	char hex[SHA256_HEX];
 	struct baseline *b;
 
-	if (baseline_store_get(s->pg, s->model->model_id, args->rest, &b,
-			       &info, e))
+	if (baseline_store_get(s->pg, s->model->model_id, args->rest, &b, &info,
+			       e))
 		return -1;
 	hex_encode(b->hash, SHA256_SIZE, hex);
 	printf("version %s%s\nsha256  %s\nrows    %llu\nblocks  %u\n\n",
@@ -208,8 +208,7 @@ static int run(int argc, char **argv)
 	const struct action *action = NULL;
 	int o;
 
-	while ((o = getopt_long(argc, argv, "c:m:v:ah", options, NULL)) !=
-	       -1) {
+	while ((o = getopt_long(argc, argv, "c:m:v:ah", options, NULL)) != -1) {
 		switch (o) {
 		case 'c':
 			args.config = optarg;

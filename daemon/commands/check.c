@@ -87,8 +87,8 @@ static int run(int argc, char **argv)
 						   "wrong options");
 	}
 	if (optind < argc)
-		return command_usage_error(&command_check,
-					   "unexpected \"%s\"", argv[optind]);
+		return command_usage_error(&command_check, "unexpected \"%s\"",
+					   argv[optind]);
 	return check(path);
 }
 

@@ -82,8 +82,8 @@ int record_file_next(struct record_file *f, const char **text, size_t *len,
 		     struct err *e)
 {
 	for (;;) {
-		size_t end = f->data.len > f->start ? record_end(f, f->start)
-						    : 0;
+		size_t end =
+			f->data.len > f->start ? record_end(f, f->start) : 0;
 
 		if (!end && f->at_end)
 			end = f->data.len;
@@ -119,8 +119,8 @@ struct record_file *record_file_open(const char *path, struct err *e)
 	while (f->start + i < f->data.len &&
 	       strchr(" \t\r\n", f->data.data[f->start + i]))
 		i++;
-	f->is_csv = f->start + i < f->data.len &&
-		    f->data.data[f->start + i] != '{';
+	f->is_csv =
+		f->start + i < f->data.len && f->data.data[f->start + i] != '{';
 	if (f->is_csv) {
 		found = record_file_next(f, &text, &len, e);
 		if (found < 0)
@@ -204,8 +204,8 @@ static bool csv_time(const struct record_file *f, const char *text, size_t len,
 	bool found = false;
 
 	buf_init(&field, RECORD_FIELD_MAX);
-	for (size_t i = 0;
-	     csv_field(f->header.data, f->header.len, i, &field); i++) {
+	for (size_t i = 0; csv_field(f->header.data, f->header.len, i, &field);
+	     i++) {
 		if (strcmp(buf_str(&field), name))
 			continue;
 		found = csv_field(text, len, i, &field) &&
@@ -216,8 +216,8 @@ static bool csv_time(const struct record_file *f, const char *text, size_t len,
 	return found;
 }
 
-bool record_file_time(const struct record_file *f, const char *text,
-		      size_t len, const char *name, int64_t *us)
+bool record_file_time(const struct record_file *f, const char *text, size_t len,
+		      const char *name, int64_t *us)
 {
 	const struct json_value *v;
 	struct json_value *root;

@@ -39,7 +39,7 @@ void record_file_progress(const struct record_file *f, uint64_t *done,
  * The value of field ${name} of a record as event time; false when there is
  * none that is a time.
  */
-bool record_file_time(const struct record_file *f, const char *text,
-		      size_t len, const char *name, int64_t *us);
+bool record_file_time(const struct record_file *f, const char *text, size_t len,
+		      const char *name, int64_t *us);
 
 #endif

@@ -36,14 +36,14 @@ enum {
 	REPLAY_TRIES_MAX = 200
 };
 
-#define REPLAY_TIMEOUT_US (60 * CLOCK_SECOND_US)
-#define REPLAY_BACKOFF_US (CLOCK_SECOND_US / 10)
+#define REPLAY_TIMEOUT_US     (60 * CLOCK_SECOND_US)
+#define REPLAY_BACKOFF_US     (CLOCK_SECOND_US / 10)
 #define REPLAY_BACKOFF_MAX_US (5 * CLOCK_SECOND_US)
 
 struct replay_args {
 	const char *url, *model, *version, *run, *file, *token;
 	const char *timestamp; /* column, for --until */
-	int64_t rate;          /* events a second; 0: as fast as it goes */
+	int64_t rate;	       /* events a second; 0: as fast as it goes */
 	int64_t batch;
 	int64_t connections;
 	int64_t until_us; /* INT64_MAX: to the end */
@@ -334,8 +334,8 @@ static void make_url(struct buf *out, const struct replay_args *args)
 	size_t len = strlen(args->url);
 
 	buf_init(out, 4096);
-	buf_add(out, args->url, len && args->url[len - 1] == '/' ? len - 1
-								 : len);
+	buf_add(out, args->url,
+		len && args->url[len - 1] == '/' ? len - 1 : len);
 	buf_add_str(out, "/v1/models/");
 	url_encode(out, args->model);
 	buf_add_str(out, "/events");
@@ -351,8 +351,8 @@ static void print_summary(const struct replay *p, double seconds)
 	       "%llu retries, %.1f s\n",
 	       p->args->run, (unsigned long long)p->accepted,
 	       (unsigned long long)p->duplicates,
-	       (unsigned long long)p->rejected,
-	       (unsigned long long)p->retries, seconds);
+	       (unsigned long long)p->rejected, (unsigned long long)p->retries,
+	       seconds);
 }
 
 static int replay(const struct replay_args *args)

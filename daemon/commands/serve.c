@@ -27,8 +27,8 @@ static int run(int argc, char **argv)
 						   "wrong options");
 	}
 	if (optind < argc)
-		return command_usage_error(&command_serve,
-					   "unexpected \"%s\"", argv[optind]);
+		return command_usage_error(&command_serve, "unexpected \"%s\"",
+					   argv[optind]);
 	return app_run(path);
 }
 

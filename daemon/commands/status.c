@@ -156,8 +156,8 @@ static int status(const char *url)
 		buf_printf(&s.token, "Authorization: Bearer %s", token);
 	s.http = http_client_new();
 	models = get(&s, "/v1/models", &e);
-	alerts = models ? get(&s, "/v1/alerts?state=open&limit=1000", &e)
-			: NULL;
+	alerts =
+		models ? get(&s, "/v1/alerts?state=open&limit=1000", &e) : NULL;
 	if (!alerts) {
 		code = command_fail(&e);
 		goto out;

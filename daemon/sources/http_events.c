@@ -29,30 +29,75 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVENTS_KEY_MAX = 255, EVENTS_JSON_DEPTH = 64 };
+enum { EVENTS_KEY_MAX = 255, EVENTS_JSON_DEPTH = 64, EVENTS_VERSIONS = 8 };
+
+/* The events of one version of the model in the body. */
+struct events_part {
+	const struct config_model *model;
+	struct upload_decoder *decoder; /* while the body comes in */
+	struct upload_frame *frame;	/* then, until it is durable */
+	struct ingest_versions versions;
+	const char *others[EVENTS_VERSIONS];
+	struct journal_entry entry;
+};
 
 /* What a request holds. */
 struct events_state {
 	struct config *config; /* a reference */
-	const struct config_model *model;
-	struct decoder *decoder; /* while the body comes in */
-	struct frame *frame;     /* then, until it is durable */
+	struct events_part parts[EVENTS_VERSIONS];
+	unsigned n_parts;
+	bool has_begun;
 	enum encoding encoding;
 	char key[EVENTS_KEY_MAX + 1];
 	size_t key_len;
 	uint8_t body_hash[HASH128_SIZE];
-	struct journal_entry entry;
+	struct ingest_report report; /* of all parts */
+	atomic_uint n_pending;	     /* frames that are not durable yet */
+	atomic_bool failed;	     /* one of them will not be */
 };
 
-static void find_model(struct http_request *r, struct events_state *s)
+/* Who takes what: every part knows the others' versions. */
+static void set_versions(struct events_state *s,
+			 const struct config_model *rest)
 {
-	const char *version = http_query(r, "version");
+	for (unsigned i = 0; i < s->n_parts; i++) {
+		struct events_part *p = &s->parts[i];
 
-	s->model = config_find_model(s->config, r->params[0], version);
-	if (!s->model)
+		for (unsigned k = 0; k < s->n_parts; k++)
+			if (k != i)
+				p->others[p->versions.n_others++] =
+					s->parts[k].model->version;
+		p->versions.others = p->others;
+		p->versions.takes_rest = rest ? p->model == rest : i == 0;
+		p->versions.needs_version = !rest && i == 0;
+	}
+}
+
+/* ?version= names one entry of the model; else the body may be for all. */
+static void find_models(struct http_request *r, struct events_state *s)
+{
+	const char *name = r->params[0], *version = http_query(r, "version");
+	const struct config *c = s->config;
+
+	for (size_t i = 0; i < c->n_models; i++) {
+		if (strcmp(c->models[i].name, name) ||
+		    (version && strcmp(c->models[i].version, version)))
+			continue;
+		if (s->n_parts == EVENTS_VERSIONS) {
+			http_error(r, 400, "version_needed",
+				   "model \"%s\" has more than %d versions: "
+				   "say ?version=",
+				   name, EVENTS_VERSIONS);
+			return;
+		}
+		s->parts[s->n_parts++].model = &c->models[i];
+	}
+	if (!s->n_parts)
 		http_error(r, 404, "unknown_model",
-			   "model \"%s\"%s%s is not configured", r->params[0],
+			   "model \"%s\"%s%s is not configured", name,
 			   version ? " version " : "", version ? version : "");
+	else if (s->n_parts > 1)
+		set_versions(s, config_find_model(c, name, NULL));
 }
 
 static void read_headers(struct http_request *r, struct events_state *s)
@@ -98,7 +143,7 @@ void http_events_begin(struct http_request *r)
 
 	r->state = s;
 	s->config = app_config(a);
-	find_model(r, s);
+	find_models(r, s);
 	if (!r->status)
 		read_headers(r, s);
 	if (!r->status && journal_is_broken(a->journal)) {
@@ -115,13 +160,15 @@ static void refuse_memory(struct http_request *r)
 	r->retry_after_s = 1;
 }
 
-static void drop_decoder(struct http_request *r)
+static void drop_decoders(struct http_request *r)
 {
 	struct app *a = r->app;
 	struct events_state *s = r->state;
 
-	uploads_give_decoder(a->uploads, s->decoder);
-	s->decoder = NULL;
+	for (unsigned i = 0; i < s->n_parts; i++) {
+		uploads_give_decoder(a->uploads, s->parts[i].decoder);
+		s->parts[i].decoder = NULL;
+	}
 }
 
 static void refuse_body(struct http_request *r, const struct err *e)
@@ -130,29 +177,33 @@ static void refuse_body(struct http_request *r, const struct err *e)
 		refuse_memory(r);
 	else
 		http_error_from(r, e);
-	drop_decoder(r);
+	drop_decoders(r);
 }
 
-/* The first bytes are there: take a decoder and begin it. */
-static void start_body(struct http_request *r)
+static int begin_part(struct http_request *r, struct events_part *p)
 {
 	struct app *a = r->app;
 	struct events_state *s = r->state;
-	struct ingest_limits limits = {
-		.max_body = s->config->server.max_body,
-		.max_record = s->config->server.max_record,
-		.max_depth = EVENTS_JSON_DEPTH};
+	struct ingest_limits limits = {.max_body = s->config->server.max_body,
+				       .max_record =
+					       s->config->server.max_record,
+				       .max_depth = EVENTS_JSON_DEPTH};
 	struct err e = {0};
 
-	s->decoder = uploads_take_decoder(a->uploads, s->model);
-	if (!s->decoder) {
+	p->decoder = uploads_take_decoder(a->uploads, p->model);
+	if (!p->decoder) {
 		refuse_memory(r);
-		return;
+		return -1;
 	}
-	if (ingest_begin(s->decoder->ingest, s->model, &s->decoder->batch,
+	if (ingest_begin(p->decoder->ingest, p->model, &p->decoder->batch,
 			 &limits, http_header(r, "Content-Type"), s->encoding,
-			 s->key_len > 0, clock_wall_us(), &e))
+			 s->key_len > 0, clock_wall_us(), &e)) {
 		refuse_body(r, &e);
+		return -1;
+	}
+	if (s->n_parts > 1)
+		ingest_set_versions(p->decoder->ingest, &p->versions);
+	return 0;
 }
 
 void http_events_feed(struct http_request *r, const char *data, size_t len)
@@ -160,10 +211,17 @@ void http_events_feed(struct http_request *r, const char *data, size_t len)
 	struct events_state *s = r->state;
 	struct err e = {0};
 
-	if (!s->decoder)
-		start_body(r);
-	if (!r->status && ingest_feed(s->decoder->ingest, data, len, &e))
-		refuse_body(r, &e);
+	for (unsigned i = 0; i < s->n_parts && !r->status; i++) {
+		struct events_part *p = &s->parts[i];
+
+		if (!s->has_begun && begin_part(r, p))
+			break;
+		if (ingest_feed(p->decoder->ingest, data, len, &e))
+			refuse_body(r, &e);
+	}
+	s->has_begun = true;
+	if (r->status)
+		drop_decoders(r);
 }
 
 static void write_reasons(struct json_out *w, const struct ingest_report *rep)
@@ -239,14 +297,39 @@ static void answer_nothing(struct http_request *r,
 	http_answer(r, 400, "application/json");
 }
 
-static void count_report(struct app *a, const struct config_model *m,
-			 const struct ingest_report *rep)
+static void count_part(struct app *a, const struct events_part *p,
+		       const struct ingest_report *rep)
 {
-	metrics_add_events(a->metrics, m->name, EVENT_REJECTED,
+	metrics_add_events(a->metrics, p->model->name, EVENT_REJECTED,
 			   rep->n_rejected);
 	for (uint32_t i = 0; i < rep->n_unknown_names; i++)
-		metrics_add_unknown(a->metrics, m->name, rep->unknown[i].name,
+		metrics_add_unknown(a->metrics, p->model->name,
+				    rep->unknown[i].name,
 				    rep->unknown[i].count);
+}
+
+/* The sum of two reports; reasons and names are those of the first parts. */
+static void add_report(struct ingest_report *to,
+		       const struct ingest_report *from)
+{
+	to->n_accepted += from->n_accepted;
+	to->n_rejected += from->n_rejected;
+	to->n_invalid += from->n_invalid;
+	to->n_unknown += from->n_unknown;
+	for (uint32_t i = 0;
+	     i < from->n_reasons && to->n_reasons < INGEST_REASONS; i++)
+		to->reasons[to->n_reasons++] = from->reasons[i];
+	for (uint32_t i = 0; i < from->n_unknown_names &&
+			     to->n_unknown_names < INGEST_UNKNOWN_NAMES;
+	     i++)
+		to->unknown[to->n_unknown_names++] = from->unknown[i];
+}
+
+static void add_key(struct app *a, const struct events_state *s)
+{
+	if (s->key_len)
+		key_memory_add(a->keys, s->parts[0].model->model_id, s->key,
+			       s->key_len, s->body_hash);
 }
 
 /* On the committer's thread: must not block. */
@@ -257,124 +340,178 @@ static void frame_done(struct journal_entry *entry,
 	struct events_state *s = r->state;
 	struct app *a = r->app;
 
-	if (outcome == JOURNAL_FAILED) {
+	if (outcome == JOURNAL_FAILED)
+		atomic_store(&s->failed, true);
+	if (atomic_fetch_sub(&s->n_pending, 1) > 1)
+		return; /* the last one answers */
+	if (atomic_load(&s->failed)) {
 		/* the frame may or may not be on disk: saying nothing is the
 		 * only true answer, unless nothing was written */
 		r->drop = journal_is_broken(a->journal);
 		http_error(r, 503, "journal_full",
 			   "the journal could not be written");
 		r->retry_after_s = 5;
-	} else if (s->key_len) {
-		key_memory_add(a->keys, s->model->model_id, s->key, s->key_len,
-			       s->body_hash);
+	} else {
+		add_key(a, s);
 	}
 	http_resume(r);
 }
 
-/* From the decoder to a frame; the decoder is free for the next body. */
-static int encode_frame(struct http_request *r, const struct ingest_report *rep)
+/* From the decoder to a frame. */
+static int encode_part(struct http_request *r, struct events_part *p)
 {
 	struct app *a = r->app;
 	struct events_state *s = r->state;
-	struct batch_meta meta = {
-		.model_id = s->model->model_id,
-		.model = s->model->name,
-		.version = s->model->version,
-		.key = s->key_len ? s->key : NULL,
-		.key_len = (uint32_t)s->key_len,
-		.received_at_us = clock_wall_us(),
-		.window = s->model->window,
-		.revise_horizon_us = s->model->revise_horizon_us,
-		.max_categories = (uint32_t)s->model->max_categories,
-		.n_rejected = (uint32_t)rep->n_rejected};
+	const struct config_model *m = p->model;
+	const struct ingest_report *rep = ingest_get_report(p->decoder->ingest);
+	struct batch_meta meta = {.model_id = m->model_id,
+				  .model = m->name,
+				  .version = m->version,
+				  .key = s->key_len ? s->key : NULL,
+				  .key_len = (uint32_t)s->key_len,
+				  .received_at_us = clock_wall_us(),
+				  .window = m->window,
+				  .revise_horizon_us = m->revise_horizon_us,
+				  .max_categories = (uint32_t)m->max_categories,
+				  .n_rejected = (uint32_t)rep->n_rejected};
 
 	memcpy(meta.body_hash, s->body_hash, HASH128_SIZE);
-	s->frame = uploads_encode(a->uploads, s->decoder, &meta);
-	if (!s->frame)
+	p->frame = uploads_encode(a->uploads, p->decoder, &meta);
+	if (!p->frame)
 		return -1;
-	s->entry = (struct journal_entry){
-		.model_id = s->model->model_id,
-		.payload = s->frame->bytes.data,
-		.len = s->frame->bytes.len,
-		.n_events = s->decoder->batch.n_rows,
-		.n_rejected = (uint32_t)rep->n_rejected,
-		.done = frame_done,
-		.arg = r};
+	p->entry =
+		(struct journal_entry){.model_id = m->model_id,
+				       .payload = p->frame->bytes.data,
+				       .len = p->frame->bytes.len,
+				       .n_events = p->decoder->batch.n_rows,
+				       .n_rejected = (uint32_t)rep->n_rejected,
+				       .done = frame_done,
+				       .arg = r};
 	return 0;
 }
 
-static void append_frame(struct http_request *r)
+/* Frames of the parts that have events; their number, 0 without memory. */
+static unsigned encode(struct http_request *r)
+{
+	struct events_state *s = r->state;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n_parts; i++) {
+		struct events_part *p = &s->parts[i];
+
+		if (!ingest_get_report(p->decoder->ingest)->n_accepted)
+			continue;
+		if (encode_part(r, p))
+			return 0;
+		n++;
+	}
+	return n;
+}
+
+static void append(struct http_request *r, unsigned n_frames)
 {
 	struct app *a = r->app;
 	struct events_state *s = r->state;
 	struct err e = {0};
 
-	/* the committer may answer before journal_append returns */
+	/* the committer may answer before journal_append returns: the last
+	 * frame to be appended may be the end of r */
+	atomic_store(&s->n_pending, n_frames);
 	http_suspend(r);
-	if (journal_append(a->journal, &s->entry, &e)) {
-		http_error(r, 503,
-			   e.code == ERR_LIMIT ? "journal_full" : "unavailable",
-			   "%s", e.message);
-		r->retry_after_s = 5;
-		http_resume(r);
+	for (unsigned i = 0, left = n_frames; left; i++) {
+		struct journal_entry *entry = &s->parts[i].entry;
+
+		if (!s->parts[i].frame)
+			continue;
+		left--;
+		if (!journal_append(a->journal, entry, &e))
+			continue;
+		log_debug("ingest", "%s", e.message);
+		frame_done(entry, JOURNAL_FAILED);
 	}
+}
+
+/* What is known of the key: true when that answers the request. */
+static bool answer_known_key(struct http_request *r)
+{
+	struct app *a = r->app;
+	struct events_state *s = r->state;
+
+	if (!s->key_len)
+		return false;
+	ingest_get_hash(s->parts[0].decoder->ingest, s->body_hash);
+	switch (key_memory_find(a->keys, s->parts[0].model->model_id, s->key,
+				s->key_len, s->body_hash)) {
+	case KEY_SAME_BODY:
+		metrics_add_events(a->metrics, s->parts[0].model->name,
+				   EVENT_DUPLICATE, s->report.n_accepted);
+		write_answer(r, &s->report, true, "fsync");
+		return true;
+	case KEY_OTHER_BODY:
+		http_error(r, 409, "key_reused",
+			   "idempotency-key \"%s\" was used with another body",
+			   s->key);
+		return true;
+	case KEY_NEW:
+		break;
+	}
+	return false;
+}
+
+/* Every decoder to its end, and their reports into one. */
+static int end_body(struct http_request *r)
+{
+	struct events_state *s = r->state;
+	struct err e = {0};
+
+	for (unsigned i = 0; i < s->n_parts; i++) {
+		const struct ingest_report *rep;
+
+		if (ingest_end(s->parts[i].decoder->ingest, &e)) {
+			refuse_body(r, &e);
+			return -1;
+		}
+		rep = ingest_get_report(s->parts[i].decoder->ingest);
+		count_part(r->app, &s->parts[i], rep);
+		add_report(&s->report, rep);
+	}
+	return 0;
 }
 
 void http_events_run(struct http_request *r)
 {
 	struct app *a = r->app;
 	struct events_state *s = r->state;
-	const struct ingest_report *rep;
-	struct err e = {0};
+	unsigned n_frames;
 
-	if (!s->decoder) {
+	if (!s->has_begun) {
 		http_error(r, 400, "no_record", "the body is empty");
 		return;
 	}
-	if (ingest_end(s->decoder->ingest, &e)) {
-		refuse_body(r, &e);
+	if (end_body(r))
+		return;
+	if (!s->report.n_accepted) {
+		answer_nothing(r, &s->report);
 		return;
 	}
-	rep = ingest_get_report(s->decoder->ingest);
-	count_report(a, s->model, rep);
-	if (!rep->n_accepted) {
-		answer_nothing(r, rep);
+	if (answer_known_key(r))
 		return;
-	}
-	if (s->key_len) {
-		ingest_get_hash(s->decoder->ingest, s->body_hash);
-		switch (key_memory_find(a->keys, s->model->model_id, s->key,
-					s->key_len, s->body_hash)) {
-		case KEY_SAME_BODY:
-			metrics_add_events(a->metrics, s->model->name,
-					   EVENT_DUPLICATE, rep->n_accepted);
-			write_answer(r, rep, true, "fsync");
-			return;
-		case KEY_OTHER_BODY:
-			http_error(r, 409, "key_reused",
-				   "idempotency-key \"%s\" was used with "
-				   "another body",
-				   s->key);
-			return;
-		case KEY_NEW:
-			break;
-		}
-	}
 	if (atomic_load(&a->draining)) {
 		http_error(r, 503, "draining", "the daemon is stopping");
 		r->retry_after_s = 5;
 		return;
 	}
-	if (encode_frame(r, rep)) {
+	n_frames = encode(r);
+	if (!n_frames) {
 		refuse_memory(r);
 		return;
 	}
-	write_answer(r, rep, false,
+	write_answer(r, &s->report, false,
 		     s->config->journal.sync == JOURNAL_SYNC_ALWAYS
 			     ? "fsync"
 			     : "interval");
-	drop_decoder(r);
-	append_frame(r);
+	drop_decoders(r);
+	append(r, n_frames);
 }
 
 void http_events_release(struct http_request *r)
@@ -384,8 +521,9 @@ void http_events_release(struct http_request *r)
 
 	if (!s)
 		return;
-	drop_decoder(r);
-	uploads_give_frame(a->uploads, s->frame);
+	drop_decoders(r);
+	for (unsigned i = 0; i < s->n_parts; i++)
+		uploads_give_frame(a->uploads, s->parts[i].frame);
 	config_unref(s->config);
 	free(s);
 	r->state = NULL;

@@ -18,8 +18,8 @@ enum { UPLOADS_KEEP_BYTES = 512 * 1024 };
 struct uploads {
 	pthread_mutex_t lock;
 	struct budget *budget; /* borrowed */
-	struct decoder *decoders;
-	struct frame *frames;
+	struct upload_decoder *decoders;
+	struct upload_frame *frames;
 	unsigned n_decoders, n_frames, max;
 };
 
@@ -33,7 +33,7 @@ struct uploads *uploads_new(unsigned max, struct budget *budget)
 	return u;
 }
 
-static void decoder_free(struct decoder *d)
+static void decoder_free(struct upload_decoder *d)
 {
 	ingest_free(d->ingest);
 	batch_release(&d->batch);
@@ -41,7 +41,7 @@ static void decoder_free(struct decoder *d)
 	free(d);
 }
 
-static void frame_empty(struct uploads *u, struct frame *f)
+static void frame_empty(struct uploads *u, struct upload_frame *f)
 {
 	buf_release(&f->bytes);
 	budget_give(u->budget, f->taken);
@@ -53,13 +53,13 @@ void uploads_free(struct uploads *u)
 	if (!u)
 		return;
 	while (u->decoders) {
-		struct decoder *next = u->decoders->next;
+		struct upload_decoder *next = u->decoders->next;
 
 		decoder_free(u->decoders);
 		u->decoders = next;
 	}
 	while (u->frames) {
-		struct frame *next = u->frames->next;
+		struct upload_frame *next = u->frames->next;
 
 		frame_empty(u, u->frames);
 		free(u->frames);
@@ -70,9 +70,9 @@ void uploads_free(struct uploads *u)
 }
 
 /* An idle one, or leave to make one (*${make}), or neither. */
-static struct decoder *pop_decoder(struct uploads *u, bool *make)
+static struct upload_decoder *pop_decoder(struct uploads *u, bool *make)
 {
-	struct decoder *d;
+	struct upload_decoder *d;
 
 	pthread_mutex_lock(&u->lock);
 	d = u->decoders;
@@ -84,9 +84,9 @@ static struct decoder *pop_decoder(struct uploads *u, bool *make)
 	return d;
 }
 
-static struct frame *pop_frame(struct uploads *u, bool *make)
+static struct upload_frame *pop_frame(struct uploads *u, bool *make)
 {
-	struct frame *f;
+	struct upload_frame *f;
 
 	pthread_mutex_lock(&u->lock);
 	f = u->frames;
@@ -98,7 +98,7 @@ static struct frame *pop_frame(struct uploads *u, bool *make)
 	return f;
 }
 
-static int reset(struct decoder *d, const struct config_model *m)
+static int reset(struct upload_decoder *d, const struct config_model *m)
 {
 	if (m->n_columns > d->cap_schema) {
 		d->schema = xrealloc_array(d->schema, m->n_columns,
@@ -114,11 +114,11 @@ static int reset(struct decoder *d, const struct config_model *m)
 			   UPLOADS_KEEP_BYTES);
 }
 
-struct decoder *uploads_take_decoder(struct uploads *u,
-				     const struct config_model *m)
+struct upload_decoder *uploads_take_decoder(struct uploads *u,
+					    const struct config_model *m)
 {
 	bool make;
-	struct decoder *d = pop_decoder(u, &make);
+	struct upload_decoder *d = pop_decoder(u, &make);
 
 	if (make) {
 		d = xcalloc(1, sizeof(*d));
@@ -132,7 +132,7 @@ struct decoder *uploads_take_decoder(struct uploads *u,
 	return d;
 }
 
-void uploads_give_decoder(struct uploads *u, struct decoder *d)
+void uploads_give_decoder(struct uploads *u, struct upload_decoder *d)
 {
 	if (!d)
 		return;
@@ -142,11 +142,12 @@ void uploads_give_decoder(struct uploads *u, struct decoder *d)
 	pthread_mutex_unlock(&u->lock);
 }
 
-struct frame *uploads_encode(struct uploads *u, const struct decoder *d,
-			     const struct batch_meta *meta)
+struct upload_frame *uploads_encode(struct uploads *u,
+				    const struct upload_decoder *d,
+				    const struct batch_meta *meta)
 {
 	bool make;
-	struct frame *f = pop_frame(u, &make);
+	struct upload_frame *f = pop_frame(u, &make);
 
 	if (make) {
 		f = xcalloc(1, sizeof(*f));
@@ -173,7 +174,7 @@ struct frame *uploads_encode(struct uploads *u, const struct decoder *d,
 	return f;
 }
 
-void uploads_give_frame(struct uploads *u, struct frame *f)
+void uploads_give_frame(struct uploads *u, struct upload_frame *f)
 {
 	if (!f)
 		return;

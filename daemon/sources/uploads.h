@@ -19,18 +19,18 @@ struct ingest;
  * that go there.  All of it is counted in one budget.  Any thread.
  */
 
-struct decoder {
+struct upload_decoder {
 	struct ingest *ingest; /* owned */
 	struct batch batch;
 	struct batch_schema_column *schema; /* owned; of the model at hand */
 	size_t cap_schema;
-	struct decoder *next; /* private */
+	struct upload_decoder *next; /* private */
 };
 
-struct frame {
+struct upload_frame {
 	struct buf bytes;
-	size_t taken;       /* of bytes.cap, from the budget */
-	struct frame *next; /* private */
+	size_t taken;		   /* of bytes.cap, from the budget */
+	struct upload_frame *next; /* private */
 };
 
 struct uploads;
@@ -40,13 +40,14 @@ struct uploads *uploads_new(unsigned max, struct budget *budget);
 void uploads_free(struct uploads *u);
 
 /* Reset to the columns of ${m}; NULL when all are in use or memory is out. */
-struct decoder *uploads_take_decoder(struct uploads *u,
-				     const struct config_model *m);
-void uploads_give_decoder(struct uploads *u, struct decoder *d);
+struct upload_decoder *uploads_take_decoder(struct uploads *u,
+					    const struct config_model *m);
+void uploads_give_decoder(struct uploads *u, struct upload_decoder *d);
 
 /* The batch of ${d}, encoded; NULL as above. */
-struct frame *uploads_encode(struct uploads *u, const struct decoder *d,
-			     const struct batch_meta *meta);
-void uploads_give_frame(struct uploads *u, struct frame *f);
+struct upload_frame *uploads_encode(struct uploads *u,
+				    const struct upload_decoder *d,
+				    const struct batch_meta *meta);
+void uploads_give_frame(struct uploads *u, struct upload_frame *f);
 
 #endif

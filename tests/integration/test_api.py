@@ -158,6 +158,33 @@ class Api(Base):
         self.assertEqual(glance["active_baseline"], "1")
         self.assertEqual(d.run("status", "--url", d.url).returncode, 0)
 
+    def test_versions_of_one_model(self):
+        second = MODEL.replace('version: "1"', 'version: "2"')
+        d = self.daemon(models=MODEL + "  default: true\n" + second).start()
+        d.baseline("loan", self.reference, "1", "--model-version", "2")
+        rows = self.hours(1, 90)
+        for i, row in enumerate(rows):
+            if i % 3:
+                row["model_version"] = str(i % 3)
+        a = d.events("loan", rows + [dict(rows[0], model_version="9")], key="v")
+        self.assertEqual((a.status, a.json["accepted"], a.json["rejected"]), (200, 90, 1), a.body)
+        self.assertIn("not configured", a.json["errors"][0]["message"])
+        self.assertTrue(d.events("loan", rows + [dict(rows[0], model_version="9")], key="v").json["duplicate"])
+        a = d.post("/v1/models/loan/events?version=2", json.dumps(rows[:3]).encode(),
+                   headers={"Content-Type": "application/json"})
+        self.assertEqual((a.json["accepted"], a.json["rejected"]), (2, 1))
+        d.flush(final=True)
+        volume = lambda v: [r["value"] for r in d.results("loan", version=v, metric="volume")]  # noqa: E731
+        self.assertEqual((volume("1"), volume("2")), ([60], [32]))
+        self.assertEqual({r["model_version"] for r in d.results("loan", version="2")}, {"2"})
+        status = {r["status"] for r in d.results("loan", version="1") if r["column"] != "__model__"}
+        self.assertEqual(status, {"no_baseline"})
+        # without a default every record has to say which
+        d.write_config(models=MODEL + second)
+        self.assertEqual(d.post("/-/reload").status, 200)
+        a = d.events("loan", rows)
+        self.assertEqual((a.json["accepted"], a.json["rejected"]), (60, 30), a.body)
+
     def test_without_a_baseline(self):
         d = self.daemon().start()
         d.events("loan", self.hours(6, 200))

@@ -241,7 +241,7 @@ static void test_rejections(void **state)
 		 "{\"ts\": \"2026-01-02T03:09:05Z\"}",
 		 1, 1, 1, 8, "too far ahead"},
 		{"{\"model_version\": \"2\"}\n{\"model_version\": \"3\"}", 1, 1,
-		 1, 19, "model_version \"2\" is not \"3\""},
+		 1, 19, "model_version \"2\" is not configured"},
 		{"{\"x\": 1, \"y\": [1, 2", 0, 1, 1, 20, "the body ends"},
 		{"{\"x\": 1}\n{\"x\": 2", 1, 1, 2, 8, "the body ends"},
 		{"{\"x\": tru}\n{}", 1, 1, 1, 7, "a value"},
