@@ -32,17 +32,15 @@ static double chi2_contribution(const struct pair *p, uint32_t i)
 
 static void chi2_run(const struct pair *p, struct finding *out)
 {
-	double sum = 0.0;
-	uint32_t i, n_used = 0;
+	uint32_t n_used;
+	double sum;
 
 	effect_init(p, out);
 	if (out->status != FINDING_OK)
 		return;
-	for (i = 0; i < p->n_cells; i++) {
-		n_used += p->ref.count[i] + p->cur.count[i] > 0;
-		sum += chi2_contribution(p, i);
-	}
+	sum = effect_chi2(p, &n_used);
 	effect_set(out, n_used < 2 ? 0.0 : sum);
+	effect_add(out, "chi2_dof", (double)n_used - 1.0);
 	out->p_value = n_used < 2 ? 1.0 : special_chisq_q(sum, n_used - 1);
 }
 
@@ -52,9 +50,8 @@ const struct detector detector_chi2 = {
 	.summary = "Pearson's chi-square test of the categories",
 	.kinds = DETECTOR_KINDS_CATEGORICAL,
 	.by_default = true,
-	.thresholds = {.warning = (double)NAN,
-		       .error = (double)NAN,
-		       .critical = (double)NAN},
+	.pvalue_metric = "chi2_pvalue",
+	.thresholds = EFFECT_NO_THRESHOLDS,
 	.run = chi2_run,
 	.contribution = chi2_contribution,
 };

@@ -1,95 +1,59 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * ks - Kolmogorov-Smirnov: the largest distance D of the two distribution
- * functions F and G, as an interval that always holds it.
+ * functions, as an interval that always holds it (ks_distance.h); `value` is
+ * its lower end D_lo.
  *
- * At an edge e both functions and their left limits F(e-) are known exactly
- * (the counts equal to an edge are kept), so
+ * Online the p-value is the limit law of Kolmogorov at sqrt(nm/(n+m)) D_lo.
+ * Of an exact pair it is what SciPy's ks_2samp gives: exact up to 10,000 rows
+ * a side (it assumes that there are no ties), else the law of one sample of
+ * round(nm/(n+m)) values; the others stand beside it.
  *
- *	D_lo = max_j of |F - G| at e_j and at e_j-
- *
- * Inside a cell F and G grow from their values at e_(j-1) to their left
- * limits at e_j in an unknown order, so
- *
- *	D_hi = max(D_lo, max_j max(F(e_j-) - G(e_(j-1)), G(e_j-) - F(e_(j-1))))
- *
- * The cells beyond the first and the last edge count.  Where every distinct
- * value is a cell D_hi = D_lo.  All maxima are taken over the integers A m -
- * B n; only their quotient by n m is rounded, outwards.  `value` is D_lo.
- *
- * The p-value is the limit law of Kolmogorov at sqrt(nm/(n+m)) D_lo.  The
- * bound takes from D_lo what Dvoretzky, Kiefer and Wolfowitz (with Massart's
- * constant) allow each empirical function to be off.
+ * The bound takes from D_lo what Dvoretzky, Kiefer and Wolfowitz (with
+ * Massart's constant) allow each empirical function to be off.
  */
 #include "detectors/detector.h"
 #include "detectors/effect.h"
+#include "detectors/ks_distance.h"
 #include "detectors/pair.h"
 #include "detectors/registry.h"
 #include "detectors/special.h"
 
 #include <math.h>
 
-__extension__ typedef __int128 wide;
-
-struct distance {
-	wide lower, upper; /* times n m */
-};
-
-static wide max_of(wide a, wide b)
+static void add_p_values(const struct pair *p, const struct ks_distance *d,
+			 struct finding *out)
 {
-	return a > b ? a : b;
-}
+	double n = (double)p->ref.n, m = (double)p->cur.n;
+	double root = sqrt(n / (n + m) * m);
+	double one_sample = ks_law_q((uint64_t)nearbyint(n / (n + m) * m),
+				     d->value);
 
-static wide abs_of(wide a)
-{
-	return a < 0 ? -a : a;
-}
-
-static struct distance largest(const struct pair *p)
-{
-	struct distance d = {0, 0};
-	wide n = (wide)p->ref.n, m = (wide)p->cur.n;
-	wide f = 0, g = 0; /* at the edge before, times n m */
-	uint32_t j;
-
-	for (j = 0; j < p->n_cells; j++) {
-		wide f_left = f + m * (p->ref.count[j] - p->ref.equal[j]);
-		wide g_left = g + n * (p->cur.count[j] - p->cur.equal[j]);
-
-		d.lower = max_of(d.lower, abs_of(f_left - g_left));
-		d.upper = max_of(d.upper, max_of(f_left - g, g_left - f));
-		f += m * p->ref.count[j];
-		g += n * p->cur.count[j];
-		d.lower = max_of(d.lower, abs_of(f - g));
-	}
-	d.upper = max_of(d.upper, d.lower);
-	return d;
-}
-
-/* A quotient of two rounded numbers is off by less than 2 ulp. */
-static double two_ulp(double v, double towards)
-{
-	return nextafter(nextafter(v, towards), towards);
+	effect_add(out, "ks_pvalue_asymp", one_sample);
+	effect_add(out, "ks_pvalue_kolmogorov", out->p_value);
+	effect_add(out, "ks_pvalue_stephens",
+		   special_kolmogorov_q((root + 0.12 + 0.11 / root) *
+					d->value));
+	out->p_value = one_sample;
+	if (p->ref.n > KS_EXACT_MAX || p->cur.n > KS_EXACT_MAX)
+		return;
+	out->p_value = ks_exact_q(p->ref.n, p->cur.n,
+				  (uint64_t)nearbyint(d->value * n * m));
+	effect_add(out, "ks_pvalue_exact", out->p_value);
 }
 
 static void ks_run(const struct pair *p, struct finding *out)
 {
-	struct distance d;
-	double n = (double)p->ref.n, m = (double)p->cur.n, nm;
+	struct ks_distance d;
 
 	effect_init(p, out);
 	if (out->status != FINDING_OK)
 		return;
-	d = largest(p);
-	nm = (double)((wide)p->ref.n * (wide)p->cur.n);
-	effect_set(out, (double)d.lower / nm);
-	if (!p->is_exact) {
-		if (d.lower > 0)
-			out->lower = two_ulp(out->value, 0.0);
-		out->upper = two_ulp((double)d.upper / nm, 2.0);
-		out->upper = out->upper < 1.0 ? out->upper : 1.0;
-	}
-	out->p_value = special_kolmogorov_q(sqrt(n / (n + m) * m) * out->value);
+	d = ks_distance(p);
+	effect_set_bounds(out, d.value, d.lower, d.upper);
+	out->p_value = special_kolmogorov_q(d.scaled);
+	if (p->is_exact)
+		add_p_values(p, &d, out);
 }
 
 static double ks_bound(const struct pair *p, const struct finding *f,
@@ -109,6 +73,7 @@ const struct detector detector_ks = {
 	.kinds = DETECTOR_KINDS_NUMERIC,
 	.decides = true,
 	.by_default = true,
+	.pvalue_metric = "ks_pvalue",
 	.thresholds = {.warning = (double)NAN,
 		       .error = 0.1,
 		       .critical = (double)NAN},

@@ -38,6 +38,7 @@ const struct detector detector_missing_share = {
 	.decides = true,
 	.by_default = true,
 	.always = true,
+	.described = true,
 	.over_rows = true,
 	.thresholds = {.warning = (double)NAN,
 		       .error = 0.05,

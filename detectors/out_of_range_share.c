@@ -33,6 +33,7 @@ const struct detector detector_out_of_range_share = {
 	.decides = true,
 	.by_default = true,
 	.always = true,
+	.described = true,
 	.thresholds = {.warning = (double)NAN,
 		       .error = 0.05,
 		       .critical = (double)NAN},

@@ -14,22 +14,15 @@
 #include "detectors/effect.h"
 #include "detectors/judge_null.h"
 #include "detectors/pair.h"
+#include "detectors/psi_shares.h"
 #include "detectors/registry.h"
-
-#include <math.h>
 
 #define ZERO_SHARE 1e-4
 
 static double psi_contribution(const struct pair *p, uint32_t i)
 {
-	double ref = (double)p->ref.bin[i] / (double)p->ref.n;
-	double cur = (double)p->cur.bin[i] / (double)p->cur.n;
-
-	if (p->ref.bin[i] == 0 && p->cur.bin[i] == 0)
-		return 0.0;
-	ref = p->ref.bin[i] > 0 ? ref : ZERO_SHARE;
-	cur = p->cur.bin[i] > 0 ? cur : ZERO_SHARE;
-	return (cur - ref) * log(cur / ref);
+	return psi_term((double)p->ref.bin[i] / (double)p->ref.n,
+			(double)p->cur.bin[i] / (double)p->cur.n, ZERO_SHARE);
 }
 
 static void psi_run(const struct pair *p, struct finding *out)

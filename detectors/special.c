@@ -11,6 +11,8 @@
 
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
+#include <gsl/gsl_sf_bessel.h>
+#include <gsl/gsl_sf_gamma.h>
 #include <math.h>
 
 void special_init(void)
@@ -58,6 +60,47 @@ double special_normal_q_inv(double p)
 	p = p > 1e-300 ? p : 1e-300;
 	p = p < 1.0 - 1e-16 ? p : 1.0 - 1e-16;
 	return gsl_cdf_ugaussian_Qinv(p);
+}
+
+double special_normal_q(double z)
+{
+	return 0.5 * erfc(z / M_SQRT2);
+}
+
+/* t to the z of about the same tail (Abramowitz and Stegun, 26.7.8). */
+static double student_to_normal(double t, double dof)
+{
+	return t * (1.0 - 1.0 / (4.0 * dof)) /
+	       sqrt(1.0 + t * t / (2.0 * dof));
+}
+
+double special_student_q(double t, double dof)
+{
+	gsl_sf_result r;
+
+	if (isnan(t) || isnan(dof))
+		return (double)NAN;
+	if (dof <= 0.0 || t == 0.0)
+		return 0.5;
+	if (t < 0.0)
+		return 1.0 - special_student_q(-t, dof);
+	/* by the beta function: gsl_cdf_tdist_Q has 5 digits at large dof */
+	if (dof < 1e7 && gsl_sf_beta_inc_e(dof / 2.0, 0.5,
+					   1.0 / (1.0 + t / dof * t), &r) ==
+				 GSL_SUCCESS)
+		return r.val / 2.0;
+	return special_normal_q(student_to_normal(t, dof));
+}
+
+double special_bessel_k_scaled(double nu, double x)
+{
+	gsl_sf_result r;
+
+	if (isnan(nu) || isnan(x))
+		return (double)NAN;
+	if (x > 0.0 && gsl_sf_bessel_Knu_scaled_e(nu, x, &r) == GSL_SUCCESS)
+		return r.val;
+	return x > 0.0 ? sqrt(M_PI / (2.0 * x)) : HUGE_VAL;
 }
 
 double special_kolmogorov_q(double l)

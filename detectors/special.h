@@ -17,6 +17,15 @@ double special_chisq_q(double x, double dof);
 /* The x with P(X > x) = p; 0 for p >= 1 or dof <= 0. */
 double special_chisq_q_inv(double p, double dof);
 
+/* P(Z > z) of the standard normal law. */
+double special_normal_q(double z);
+
+/* P(T > t) of Student's law with ${dof} > 0 degrees of freedom. */
+double special_student_q(double t, double dof);
+
+/* exp(x) K_nu(x), the modified Bessel function; x > 0. */
+double special_bessel_k_scaled(double nu, double x);
+
 /* The z with P(Z > z) = p of the standard normal law. */
 double special_normal_q_inv(double p);
 
