@@ -19,20 +19,21 @@
 #include <sysexits.h>
 
 static const struct command *const commands[] = {
-	&command_serve,	   &command_check,  &command_migrate,
-	&command_baseline, &command_replay, &command_status,
+	&command_serve,	 &command_check,  &command_migrate, &command_baseline,
+	&command_replay, &command_status, &command_stream,
+	&command_compare,
 };
 
 static void print_help(FILE *f)
 {
-	fputs("usage: driftd COMMAND [OPTION]…\n\n"
+	(void)fputs("usage: driftd COMMAND [OPTION]…\n\n"
 	      "driftd notices when a model in production no longer sees the "
 	      "world it was\ntrained on.\n\n",
 	      f);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(f, "  %-10s %s\n", commands[i]->name,
 			commands[i]->summary);
-	fputs("\n\"driftd COMMAND --help\" says more.\n", f);
+	(void)fputs("\n\"driftd COMMAND --help\" says more.\n", f);
 }
 
 int main(int argc, char **argv)

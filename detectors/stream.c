@@ -337,7 +337,9 @@ int stream_decode(struct stream *s, const void *data, size_t len, struct err *e)
 		good = decode_field(&d->fields[i], state, &r);
 	if (good && d->decode)
 		good = d->decode(state, &r);
-	if (!good || !reader_is_done(&r) || !d->is_valid(state, s->options)) {
+	good = good && reader_is_done(&r) &&
+	       (!d->is_valid || d->is_valid(state, s->options));
+	if (!good) {
 		free(state);
 		return err_set(e, ERR_INVALID,
 			       "the state of detector \"%s\" is damaged",

@@ -69,6 +69,7 @@ struct stream_detector {
 	/*
 	 * Whether the members of a state that was read fit together: step
 	 * must be safe on it.  The fields are within their types already.
+	 * NULL: they always do.
 	 */
 	bool (*is_valid)(const void *state, const void *options);
 

@@ -31,13 +31,6 @@ static enum stream_signal step(void *state, const void *options, double x)
 	return s->sum > o->lambda_ ? STREAM_DRIFT : STREAM_NONE;
 }
 
-static bool is_valid(const void *state, const void *options)
-{
-	(void)state;
-	(void)options;
-	return true;
-}
-
 static const struct option options[] = {
 	STREAM_OPTION(OPTION_INT, page_hinkley_options, n, "30", 1, 1e9,
 		      "samples before the first test"),
@@ -65,5 +58,4 @@ const struct stream_detector stream_page_hinkley = {
 	.min = -STREAM_VALUE_MAX,
 	.max = STREAM_VALUE_MAX,
 	.step = step,
-	.is_valid = is_valid,
 };

@@ -27,6 +27,8 @@ extern const struct command command_migrate;
 extern const struct command command_baseline;
 extern const struct command command_replay;
 extern const struct command command_status;
+extern const struct command command_compare;
+extern const struct command command_stream;
 
 #define COMMAND_CONFIG_DEFAULT "/etc/driftd/driftd.yaml"
 
@@ -39,6 +41,13 @@ int command_fail_config(const struct err *e);
 /* "driftd: …" and how to ask for help; returns EX_USAGE. */
 int command_usage_error(const struct command *c, const char *fmt, ...)
 	ATTR_PRINTF(2, 3);
+
+/*
+ * For commands that take nothing but -c FILE and --help: -1 and the file in
+ * *${path}, or the exit code.
+ */
+int command_parse_config(const struct command *c, int argc, char **argv,
+			 const char **path);
 
 /* Usage on standard output; returns 0. */
 int command_help(const struct command *c);
