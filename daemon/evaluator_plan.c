@@ -6,8 +6,11 @@
 
 #include "base/mem.h"
 #include "config/config.h"
+#include "detectors/baseline.h"
+#include "detectors/learn.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void model_init(struct evaluator_model *out,
 		       const struct config_model *m)
@@ -55,11 +58,26 @@ void evaluator_plan_free(struct evaluator_plan *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->n; i++)
+	for (size_t i = 0; i < p->n; i++) {
 		free(p->models[i].columns);
+		learned_free(p->models[i].learned);
+	}
 	free(p->models);
 	free(p->ids);
 	free(p->due);
 	config_unref(p->config);
 	free(p);
+}
+
+void evaluator_model_learn(struct evaluator_model *m, const struct baseline *b)
+{
+	m->spec.learned = NULL;
+	if (!b)
+		return;
+	if (memcmp(m->learned_of, b->hash, SHA256_SIZE) != 0) {
+		learned_free(m->learned);
+		m->learned = learned_new(b, m->spec.detectors);
+		memcpy(m->learned_of, b->hash, SHA256_SIZE);
+	}
+	m->spec.learned = m->learned;
 }

@@ -9,8 +9,10 @@
 #include <pthread.h>
 #include <stddef.h>
 
+struct baseline;
 struct baseline_cache;
 struct config_model;
+struct learned;
 
 /* evaluator_private - what the files of evaluator share. */
 
@@ -19,6 +21,8 @@ struct evaluator_model {
 	const struct config_model *config; /* borrowed from the plan's config */
 	struct judge_spec spec;
 	struct judge_column *columns; /* owned; spec.columns */
+	struct learned *learned; /* owned; of the baseline judged against last */
+	uint8_t learned_of[SHA256_SIZE]; /* its hash; zeros = none yet */
 	uint8_t definition[SHA256_SIZE];
 	bool registered;     /* on this connection */
 	int64_t resume_us;   /* a turn that was cut goes on after this */
@@ -36,6 +40,13 @@ struct evaluator_plan {
 
 struct evaluator_plan *evaluator_plan_new(struct config *c);
 void evaluator_plan_free(struct evaluator_plan *p);
+
+/*
+ * Learn the thresholds of this baseline (NULL: none) for the model's spec,
+ * unless the window before had the same one: windows in order of time change
+ * their baseline rarely.
+ */
+void evaluator_model_learn(struct evaluator_model *m, const struct baseline *b);
 
 struct evaluator {
 	/* the thread's own */

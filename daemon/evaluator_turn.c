@@ -42,7 +42,7 @@ static int step_alerts(struct evaluator *v, const struct evaluator_model *m,
 }
 
 /* Judge and save; the transaction stays open. */
-static int judge(struct evaluator *v, const struct evaluator_model *m,
+static int judge(struct evaluator *v, struct evaluator_model *m,
 		 const struct evaluation_model *em, struct evaluation_window *w,
 		 struct err *e)
 {
@@ -53,6 +53,7 @@ static int judge(struct evaluator *v, const struct evaluator_model *m,
 	rc = evaluation_load(v->pg, m->config, v->cache, w, &set, e);
 	if (rc || w->pruned)
 		goto out;
+	evaluator_model_learn(m, w->baseline);
 	judge_window(&m->spec, w->baseline, &set, &verdicts);
 	rc = evaluation_save(v->pg, m->config, m->definition, em, w, &set,
 			     &verdicts, e);
@@ -82,7 +83,7 @@ static void committed(struct evaluator *v, const struct evaluator_model *m,
  * another evaluator has the model), -1.  Once the window is known *after_us
  * is its start, also on failure, so that the next call passes it by.
  */
-static int step(struct evaluator *v, const struct evaluator_model *m,
+static int step(struct evaluator *v, struct evaluator_model *m,
 		int64_t *after_us, struct err *e)
 {
 	struct evaluation_window w = {0};

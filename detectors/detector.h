@@ -79,8 +79,9 @@ struct detector {
 			double alpha);
 
 	/*
-	 * Share of bin ${i} (of p->n_bins) in the value, for "what moved";
-	 * NULL when the measure does not add up over bins.
+	 * Share of bin ${i} (of p->n_bins) in the value, for "what moved"; of
+	 * a maximum, what the bin alone comes to.  Never negative.  NULL when
+	 * the measure is not made of bins.
 	 */
 	double (*contribution)(const struct pair *p, uint32_t i);
 };

@@ -107,18 +107,6 @@ double effect_bound_values(const struct pair *p, const struct finding *f,
 								: 0.0;
 }
 
-double effect_psi_quantile(const struct pair *p, double alpha)
-{
-	uint32_t i, n_used = 0;
-
-	for (i = 0; i < p->n_bins; i++)
-		n_used += p->ref.bin[i] > 0 || p->cur.bin[i] > 0;
-	if (n_used < 2)
-		return 0.0;
-	return special_chisq_q_inv(alpha, n_used - 1) *
-	       (1.0 / (double)p->ref.n + 1.0 / (double)p->cur.n);
-}
-
 double effect_share_noise(uint64_t x_ref, uint64_t n_ref, uint64_t x_cur,
 			  uint64_t n_cur, double alpha)
 {

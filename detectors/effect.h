@@ -50,12 +50,6 @@ double effect_bound_values(const struct pair *p, const struct finding *f,
 double effect_chi2(const struct pair *p, uint32_t *n_used);
 
 /*
- * The (1 - alpha) quantile of PSI between two samples of one law:
- * chi2_{B-1} (1/n + 1/m), B the bins that hold anything.
- */
-double effect_psi_quantile(const struct pair *p, double alpha);
-
-/*
  * What a difference of two shares has to exceed to be more than chance:
  * z_alpha sqrt(s (1-s) (1/n + 1/m)), s the pooled share.
  */

@@ -27,8 +27,10 @@ static double js_contribution(const struct pair *p, uint32_t i)
 	double ref = (double)p->ref.bin[i] / (double)p->ref.n;
 	double cur = (double)p->cur.bin[i] / (double)p->cur.n;
 	double mixed = (ref + cur) / 2.0;
+	double sum = term(ref, mixed) + term(cur, mixed);
 
-	return (term(ref, mixed) + term(cur, mixed)) / 2.0;
+	/* rounding can take equal shares to either side of 0 */
+	return sum > 0.0 ? sum / 2.0 : 0.0;
 }
 
 static void js_run(const struct pair *p, struct finding *out)
@@ -41,8 +43,6 @@ static void js_run(const struct pair *p, struct finding *out)
 		return;
 	for (i = 0; i < p->n_bins; i++)
 		sum += js_contribution(p, i);
-	/* rounding can take equal shares to either side of the ends */
-	sum = sum > 0.0 ? sum : 0.0;
 	effect_set(out, sqrt(sum < 1.0 ? sum : 1.0));
 }
 

@@ -29,7 +29,8 @@ struct learned_column {
 struct learned {
 	size_t n_detectors;
 	size_t n_columns;
-	struct learned_column *columns; /* owned, sorted by name */
+	struct learned_column *columns; /* owned, sorted by name; those with
+					   a factor above 1 */
 	uint64_t group_rows[LEVELS];	/* rows of a group; 0 = not there */
 };
 
@@ -122,8 +123,9 @@ static double learn(const struct series *s, double threshold)
 }
 
 /* All groups of ${size} blocks; the last blocks are left if they are fewer. */
-static void learn_level(const struct baseline *b, struct baseline_column *c,
-			uint32_t size, uint64_t detectors, double *factors)
+static void learn_level(const struct baseline *b,
+			const struct baseline_column *c, uint32_t size,
+			uint64_t detectors, double *factors)
 {
 	const struct detector *const *list;
 	struct profile *group = profile_new(c->kind, c->cells, 0);
@@ -152,22 +154,27 @@ out:
 	profile_free(group);
 }
 
-static void learn_column(const struct learned *l, const struct baseline *b,
-			 size_t index, uint64_t detectors,
-			 struct learned_column *out)
+/* The factors of a column; NULL when all are 1, as they mostly are. */
+static double *learn_column(const struct learned *l, const struct baseline *b,
+			    const struct baseline_column *c, uint64_t detectors)
 {
-	struct baseline_column *c = &b->columns[index];
-	size_t i, level;
+	size_t i, level, n = LEVELS * l->n_detectors;
+	double *factors = xcalloc(n, sizeof(*factors));
+	bool any = false;
 
-	out->name = xstrdup(c->name);
-	out->factors = xcalloc(LEVELS * l->n_detectors, sizeof(double));
-	for (i = 0; i < LEVELS * l->n_detectors; i++)
-		out->factors[i] = 1.0;
+	for (i = 0; i < n; i++)
+		factors[i] = 1.0;
 	for (level = 0; level < LEVELS; level++) {
 		if (l->group_rows[level] > 0)
 			learn_level(b, c, 1U << level, detectors,
-				    out->factors + level * l->n_detectors);
+				    factors + level * l->n_detectors);
 	}
+	for (i = 0; i < n; i++)
+		any = any || factors[i] > 1.0;
+	if (any)
+		return factors;
+	free(factors);
+	return NULL;
 }
 
 struct learned *learned_new(const struct baseline *b, uint64_t detectors)
@@ -187,10 +194,16 @@ struct learned *learned_new(const struct baseline *b, uint64_t detectors)
 		    b->n_blocks >> level >= LEARN_BLOCKS_MIN)
 			l->group_rows[level] = n_rows;
 	}
-	l->n_columns = b->n_columns;
 	l->columns = xcalloc(b->n_columns + 1, sizeof(*l->columns));
-	for (i = 0; i < b->n_columns; i++)
-		learn_column(l, b, i, detectors, &l->columns[i]);
+	for (i = 0; i < b->n_columns; i++) {
+		const struct baseline_column *c = &b->columns[i];
+		double *factors = learn_column(l, b, c, detectors);
+
+		if (factors == NULL)
+			continue;
+		l->columns[l->n_columns++] = (struct learned_column){
+			.name = xstrdup(c->name), .factors = factors};
+	}
 	return l;
 }
 

@@ -11,14 +11,19 @@
 
 #include <math.h>
 
+static double linf_contribution(const struct pair *p, uint32_t i)
+{
+	return fabs((double)p->cur.count[i] / (double)p->cur.n -
+		    (double)p->ref.count[i] / (double)p->ref.n);
+}
+
 static uint32_t largest_cell(const struct pair *p, double *difference)
 {
 	uint32_t i, at = 0;
 	double most = 0.0;
 
 	for (i = 0; i < p->n_cells; i++) {
-		double d = fabs((double)p->cur.count[i] / (double)p->cur.n -
-				(double)p->ref.count[i] / (double)p->ref.n);
+		double d = linf_contribution(p, i);
 
 		if (d > most) {
 			most = d;
@@ -64,4 +69,5 @@ const struct detector detector_linf = {
 		       .critical = (double)NAN},
 	.run = linf_run,
 	.bound = linf_bound,
+	.contribution = linf_contribution,
 };
