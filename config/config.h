@@ -31,20 +31,20 @@ extern const char *const config_dedupe_names[];
 #define CONFIG_JOURNAL_PENDING_MAX (UINT64_C(64) << 20)
 
 struct config_server {
-	char *listen;          /* "127.0.0.1:8717" or "[::1]:8717" */
-	char *metrics_listen;  /* NULL: none */
-	char *external_url;    /* base of links; default from `listen` */
-	char *tokens_file;     /* NULL: every route is open */
+	char *listen;	      /* "127.0.0.1:8717" or "[::1]:8717" */
+	char *metrics_listen; /* NULL: none */
+	char *external_url;   /* base of links; default from `listen` */
+	char *tokens_file;    /* NULL: every route is open */
 	bool allow_unauthenticated;
-	int64_t workers;       /* HTTP threads */
+	int64_t workers; /* HTTP threads */
 	/* server.limits */
-	uint64_t max_body;        /* bytes, decoded */
-	uint64_t max_record;      /* bytes */
-	int64_t max_columns;      /* a model; and names counted as unknown */
+	uint64_t max_body;   /* bytes, decoded */
+	uint64_t max_record; /* bytes */
+	int64_t max_columns; /* a model; and names counted as unknown */
 	int64_t max_connections;
-	uint64_t ingest_memory;   /* bytes, of all batches being built */
-	int64_t request_timeout_us;  /* absolute, first byte to last */
-	int64_t idle_timeout_us;     /* between requests */
+	uint64_t ingest_memory;	    /* bytes, of all batches being built */
+	int64_t request_timeout_us; /* absolute, first byte to last */
+	int64_t idle_timeout_us;    /* between requests */
 	int64_t idempotency_ttl_us;
 };
 
@@ -71,10 +71,10 @@ struct config_journal {
 
 struct config_receiver {
 	char *name;
-	int type; /* by its index in `config_receiver_types`: webhook */
-	char *url;         /* or read from url_file */
+	int type;  /* by its index in `config_receiver_types`: webhook */
+	char *url; /* or read from url_file */
 	bool url_is_secret; /* it was: not to be shown beyond its host */
-	char *secret;      /* whsec_…; or read from secret_file */
+	char *secret;	    /* whsec_…; or read from secret_file */
 	bool allow_private;
 	int64_t timeout_us;
 	int64_t max_attempts;
@@ -84,20 +84,20 @@ struct config_receiver {
 struct config_rule {
 	char *name;
 	enum signal signal;
-	char *metric;       /* NULL: the columns' `drifted`; else this metric's */
-	char **columns;     /* NULL: all of the signal */
+	char *metric;	/* NULL: the columns' `drifted`; else this metric's */
+	char **columns; /* NULL: all of the signal */
 	size_t n_columns;
-	char **models;      /* NULL: all */
+	char **models; /* NULL: all */
 	size_t n_models;
-	double share;       /* > 0: fires when at least this (weighted) share of
+	double share; /* > 0: fires when at least this (weighted) share of
 			       columns drifts; 0: when any does */
-	int64_t k, m;       /* `for: k of m` */
+	int64_t k, m; /* `for: k of m` */
 	enum severity severity;
 	char **receivers;
 	size_t n_receivers;
 	bool send_resolved;
 	int64_t repeat_interval_us;
-	int action;         /* notify, retrain */
+	int action; /* notify, retrain */
 	unsigned line, column_number;
 };
 
@@ -117,17 +117,17 @@ struct config_model {
 	char *version;
 	int64_t model_id; /* hash_id63 of name, NUL, version */
 	bool is_default;  /* events without a version go here */
-	int task;         /* enum config_task */
-	char *id;         /* column names; NULL: none */
+	int task;	  /* enum config_task */
+	char *id;	  /* column names; NULL: none */
 	char *timestamp;
 	char *prediction;
-	char *score;      /* binary, regression; NULL with scores by class */
+	char *score; /* binary, regression; NULL with scores by class */
 	char *label;
 	char *label_time;
 	char *positive;
 	char *latency;
 	char *status;
-	char **missing;   /* spellings of missing in CSV; at least "" */
+	char **missing; /* spellings of missing in CSV; at least "" */
 	size_t n_missing;
 	char **ignore;
 	size_t n_ignore;
@@ -146,14 +146,14 @@ struct config_model {
 	double alpha;
 	int64_t resolution;
 	int64_t max_categories;
-	uint64_t detectors; /* bit per detector_index */
+	uint64_t detectors;	       /* bit per detector_index */
 	struct thresholds *thresholds; /* of the model; the columns' own hold
 					  them already */
 	bool labels;
 	double label_sample; /* share of ids whose predictions are kept */
-	int dedupe;         /* batch, id, none */
-	char *baseline;     /* version pinned; NULL: the active one */
-	char *file;         /* where it was defined */
+	int dedupe;	     /* batch, id, none */
+	char *baseline;	     /* version pinned; NULL: the active one */
+	char *file;	     /* where it was defined */
 	unsigned line, column;
 };
 
@@ -208,7 +208,7 @@ struct config_bounds {
 	uint64_t baseline_bytes; /* cells and profiles of all models */
 	uint64_t evaluate_bytes;
 	uint64_t fixed_bytes;
-	uint64_t memory_bytes;   /* the sum */
+	uint64_t memory_bytes; /* the sum */
 	uint64_t disk_bytes;
 };
 void config_bounds(const struct config *c, struct config_bounds *out);

@@ -18,7 +18,7 @@ struct node;
  */
 struct problems {
 	bool any;
-	unsigned n; /* how many there were */
+	unsigned n;			 /* how many there were */
 	unsigned document, line, column; /* of the one in `err` */
 	struct err err;			 /* `file:line:column: message` */
 };

@@ -432,9 +432,11 @@ static int main_loop(struct app *a, const sigset_t *signals)
 static void set_up_process(sigset_t *signals)
 {
 	/* few arenas and an early mmap: memory goes back after a burst */
+	/* NOLINTBEGIN(concurrency-mt-unsafe): there is one thread yet */
 	mallopt(M_ARENA_MAX, APP_MALLOC_ARENAS);
 	mallopt(M_MMAP_THRESHOLD, APP_MMAP_THRESHOLD);
-	signal(SIGPIPE, SIG_IGN);
+	/* NOLINTEND(concurrency-mt-unsafe) */
+	(void)signal(SIGPIPE, SIG_IGN);
 	sigemptyset(signals);
 	sigaddset(signals, SIGTERM);
 	sigaddset(signals, SIGINT);

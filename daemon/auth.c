@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+enum { AUTH_DIGEST_HEX = 2 * SHA256_SIZE };
 enum { AUTH_TOKENS_MAX = 1024, AUTH_LINE_MAX = 1024, AUTH_TOKEN_MAX = 512 };
 
 struct token {
@@ -57,8 +58,8 @@ static int parse_line(char *line, struct token *t)
 		if (*word)
 			fields[n++] = word;
 	if (n < 3 || n > 4 || parse_scopes(fields[1], &t->scopes) ||
-	    strlen(fields[2]) != 2 * SHA256_SIZE ||
-	    hex_decode(fields[2], 2 * SHA256_SIZE, t->digest))
+	    strlen(fields[2]) != AUTH_DIGEST_HEX ||
+	    hex_decode(fields[2], AUTH_DIGEST_HEX, t->digest))
 		return -1;
 	t->name = xstrdup(fields[0]);
 	t->glob = fields[3] ? xstrdup(fields[3]) : NULL;
@@ -99,11 +100,11 @@ struct auth *auth_load(const char *path, struct err *e)
 	while (fgets(line, sizeof(line), f))
 		if (add_line(a, path, ++number, line, e))
 			goto fail;
-	fclose(f);
+	(void)fclose(f);
 	return a;
 fail:
 	if (f)
-		fclose(f);
+		(void)fclose(f);
 	auth_free(a);
 	return NULL;
 }
@@ -130,7 +131,7 @@ int auth_check(const struct auth *a, const char *authorization,
 
 	if (scope == SCOPE_NONE)
 		return 0;
-	if (!authorization || strncasecmp(authorization, "Bearer ", 7))
+	if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
 		return 401;
 	token = authorization + 7;
 	if (strlen(token) > AUTH_TOKEN_MAX)

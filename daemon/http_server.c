@@ -27,7 +27,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HTTP_POOL_BYTES = 32 * 1024, HTTP_BACKLOG = 511, HTTP_SWEEP_MS = 250 };
+enum {
+	HTTP_POOL_BYTES = 32 * 1024,
+	HTTP_BACKLOG = 511,
+	HTTP_SWEEP_US = 250000
+};
 
 ATTR_PRINTF(2, 0)
 static void library_log(void *arg, const char *fmt, va_list ap)
@@ -143,7 +147,7 @@ static int bind_socket(const char *address, struct err *e)
 				 .ai_socktype = SOCK_STREAM,
 				 .ai_flags = AI_PASSIVE};
 	struct addrinfo *list = NULL;
-	char host[256];
+	char host[256] = "";
 	const char *port = NULL;
 	int fd = -1, one = 1, status;
 
@@ -291,7 +295,7 @@ static void *sweeper(void *arg)
 			}
 		}
 		pthread_mutex_unlock(&s->lock);
-		clock_sleep_us(HTTP_SWEEP_MS * 1000);
+		clock_sleep_us(HTTP_SWEEP_US);
 	}
 	return NULL;
 }

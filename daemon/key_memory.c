@@ -84,7 +84,7 @@ enum key_known key_memory_find(struct key_memory *k, int64_t model_id,
 	pthread_mutex_lock(&k->lock);
 	for (unsigned i = 0; i < KEY_WAYS; i++) {
 		if (!set[i].added_us || set[i].added_us + k->ttl_us < now ||
-		    memcmp(set[i].id, id, KEY_ID_SIZE))
+		    memcmp(set[i].id, id, KEY_ID_SIZE) != 0)
 			continue;
 		if (!memcmp(set[i].body, body, HASH128_SIZE)) {
 			known = KEY_SAME_BODY;

@@ -20,16 +20,16 @@
 
 static const struct command *const commands[] = {
 	&command_serve,	 &command_check,  &command_migrate, &command_baseline,
-	&command_replay, &command_status, &command_stream,
-	&command_compare,
+	&command_replay, &command_status, &command_stream,  &command_compare,
 };
 
 static void print_help(FILE *f)
 {
-	(void)fputs("usage: driftd COMMAND [OPTION]…\n\n"
-	      "driftd notices when a model in production no longer sees the "
-	      "world it was\ntrained on.\n\n",
-	      f);
+	(void)fputs(
+		"usage: driftd COMMAND [OPTION]…\n\n"
+		"driftd notices when a model in production no longer sees the "
+		"world it was\ntrained on.\n\n",
+		f);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(f, "  %-10s %s\n", commands[i]->name,
 			commands[i]->summary);

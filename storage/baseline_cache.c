@@ -16,7 +16,7 @@
 struct entry {
 	int64_t model_id;
 	struct baseline *baseline; /* owned */
-	uint64_t used;             /* tick of the last use */
+	uint64_t used;		   /* tick of the last use */
 	bool keep;
 };
 

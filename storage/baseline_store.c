@@ -46,12 +46,12 @@ static const char sql_activated[] =
 	"UPDATE driftd.baseline_version SET activated_at = $3 "
 	"WHERE model_id = $1 AND version = $2";
 
-#define SQL_INFO                                                              \
-	"SELECT v.version, v.baseline, b.n_rows, b.n_columns, v.created_at, " \
+#define SQL_INFO                                                               \
+	"SELECT v.version, v.baseline, b.n_rows, b.n_columns, v.created_at, "  \
 	"v.activated_at, coalesce(m.active_version = v.version, false)"
 
-static const char sql_list[] =
-	SQL_INFO " FROM driftd.baseline_version v "
+static const char sql_list[] = SQL_INFO
+	" FROM driftd.baseline_version v "
 	"JOIN driftd.model m ON m.model_id = v.model_id "
 	"LEFT JOIN driftd.baseline b ON b.model_id = v.model_id "
 	"AND b.baseline = v.baseline "
@@ -60,15 +60,14 @@ static const char sql_list[] =
 
 static const char sql_get[] =
 	SQL_INFO ", b.content FROM driftd.baseline_version v "
-	"JOIN driftd.model m ON m.model_id = v.model_id "
-	"LEFT JOIN driftd.baseline b ON b.model_id = v.model_id "
-	"AND b.baseline = v.baseline "
-	"WHERE v.model_id = $1 "
-	"AND v.version = coalesce($2, m.active_version)";
+		 "JOIN driftd.model m ON m.model_id = v.model_id "
+		 "LEFT JOIN driftd.baseline b ON b.model_id = v.model_id "
+		 "AND b.baseline = v.baseline "
+		 "WHERE v.model_id = $1 "
+		 "AND v.version = coalesce($2, m.active_version)";
 
-static const char sql_content[] =
-	"SELECT content FROM driftd.baseline "
-	"WHERE model_id = $1 AND baseline = $2";
+static const char sql_content[] = "SELECT content FROM driftd.baseline "
+				  "WHERE model_id = $1 AND baseline = $2";
 
 static int add_model(struct pg *pg, int64_t model_id, const char *model,
 		     const char *version, struct err *e)
@@ -186,8 +185,7 @@ static int add_version(struct pg *pg, int64_t model_id, const char *version,
 	return rc;
 }
 
-static int activate_locked(struct pg *pg, int64_t model_id,
-			   const char *version,
+static int activate_locked(struct pg *pg, int64_t model_id, const char *version,
 			   const uint8_t hash[SHA256_SIZE], int64_t now_us,
 			   struct err *e)
 {
@@ -216,8 +214,8 @@ static int put_locked(struct pg *pg, int64_t model_id, const char *version,
 		      enum baseline_put_outcome *outcome, struct err *e)
 {
 	uint8_t hash[SHA256_SIZE];
-	bool has_active;
-	int64_t now;
+	bool has_active = false;
+	int64_t now = 0;
 	int found;
 
 	if (lock_model(pg, model_id, &has_active, &now, e))
@@ -252,7 +250,8 @@ int baseline_store_put(struct pg *pg, int64_t model_id, const char *model,
 	if (strlen(version) >= sizeof(info.version))
 		return err_set(e, ERR_INVALID,
 			       "the name of a baseline version is longer than "
-			       "%zu bytes", sizeof(info.version) - 1);
+			       "%zu bytes",
+			       sizeof(info.version) - 1);
 	if (pg_begin(pg, e))
 		return -1;
 	if (add_model(pg, model_id, model, model_version, e) ||
@@ -270,8 +269,8 @@ int baseline_store_activate(struct pg *pg, int64_t model_id,
 			    const char *version, struct err *e)
 {
 	uint8_t hash[SHA256_SIZE];
-	bool has_active;
-	int64_t now;
+	bool has_active = false;
+	int64_t now = 0;
 	int found;
 
 	if (pg_begin(pg, e))

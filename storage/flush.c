@@ -108,8 +108,8 @@ static bool is_stopping(struct flusher *f)
 	bool stop;
 
 	pthread_mutex_lock(&f->mutex);
-	stop = f->stop && (!f->drain ||
-			   clock_monotonic_us() >= f->drain_until_us);
+	stop = f->stop &&
+	       (!f->drain || clock_monotonic_us() >= f->drain_until_us);
 	pthread_mutex_unlock(&f->mutex);
 	return stop;
 }
@@ -136,7 +136,8 @@ static int settle_schema(struct flusher *f, struct err *e)
 	if (state == SCHEMA_OLDER)
 		return err_set(e, ERR_TEMP,
 			       "the schema has version %d, %d is needed: run "
-			       "driftd migrate", version, schema_version());
+			       "driftd migrate",
+			       version, schema_version());
 	return 0;
 }
 
@@ -348,8 +349,8 @@ void flusher_get_status(struct flusher *f, struct flush_status *out)
 	pthread_mutex_lock(&f->mutex);
 	*out = f->status;
 	out->lag_us = 0;
-	if (f->oldest_received_us != INT64_MIN &&
-	    f->status.position < end && now > f->oldest_received_us)
+	if (f->oldest_received_us != INT64_MIN && f->status.position < end &&
+	    now > f->oldest_received_us)
 		out->lag_us = now - f->oldest_received_us;
 	pthread_mutex_unlock(&f->mutex);
 }

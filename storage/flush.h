@@ -48,9 +48,9 @@ struct flush_counts {
 struct flush_options {
 	struct journal *journal; /* borrowed */
 	struct pg_options pg;
-	bool migrate;            /* bring the schema up to date first */
+	bool migrate; /* bring the schema up to date first */
 	int64_t interval_us;
-	size_t memory;           /* accumulators, bytes */
+	size_t memory; /* accumulators, bytes */
 	int64_t idempotency_ttl_us;
 
 	/* After each commit, on the flusher's thread; may be NULL. */
@@ -61,14 +61,14 @@ struct flush_options {
 };
 
 struct flush_status {
-	bool connected;       /* the last round reached the database */
-	bool paused;          /* newer schema */
-	bool fenced;          /* cloned journal: exit 78 */
-	uint64_t n_rounds;    /* over, well or not */
-	uint64_t n_good;      /* of these, those that reached their end */
-	int64_t lag_us;       /* age of the oldest durable frame not applied */
-	uint64_t position;    /* everything before is applied */
-	char message[512];    /* of the last failure, "" when none */
+	bool connected;	   /* the last round reached the database */
+	bool paused;	   /* newer schema */
+	bool fenced;	   /* cloned journal: exit 78 */
+	uint64_t n_rounds; /* over, well or not */
+	uint64_t n_good;   /* of these, those that reached their end */
+	int64_t lag_us;	   /* age of the oldest durable frame not applied */
+	uint64_t position; /* everything before is applied */
+	char message[512]; /* of the last failure, "" when none */
 };
 
 struct flusher;

@@ -128,8 +128,7 @@ static int run_steps(struct flusher *f, struct flush_stream *s, size_t first,
 {
 	size_t last = first + n - 1;
 	bool caught_up = s->span.reaches_end && last == s->span.n - 1;
-	struct flush_row to =
-		row_after(f, s, &s->span.frames[last].header);
+	struct flush_row to = row_after(f, s, &s->span.frames[last].header);
 	int rc = flush_stream_lock(f, s, e);
 
 	if (rc != FLUSH_DONE)
@@ -198,8 +197,8 @@ static int set_aside(struct flusher *f, struct flush_stream *s,
 		  (unsigned long long)frame->header.seq,
 		  s->model ? s->model : "?", why->message);
 	frame->is_bad = true;
-	return journal_quarantine(f->options.journal, &frame->header,
-				  "refused", e);
+	return journal_quarantine(f->options.journal, &frame->header, "refused",
+				  e);
 }
 
 int flush_apply(struct flusher *f, struct flush_stream *s, struct err *e)

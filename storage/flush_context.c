@@ -209,8 +209,8 @@ static void list_windows(struct flusher *f, struct flush_span *span,
 			struct flush_part *part =
 				&span->parts[it->first_part + j];
 
-			part->is_late = is_late(part, it->revise_horizon_us,
-						newest_us);
+			part->is_late =
+				is_late(part, it->revise_horizon_us, newest_us);
 			if (!part->is_late)
 				add_window(f, part);
 		}
@@ -219,8 +219,8 @@ static void list_windows(struct flusher *f, struct flush_span *span,
 		return;
 	qsort(f->windows, f->n_windows, sizeof(*f->windows), compare_windows);
 	for (size_t i = 0; i < f->n_windows; i++)
-		if (distinct == 0 || f->windows[distinct - 1].start_us !=
-					     f->windows[i].start_us)
+		if (distinct == 0 ||
+		    f->windows[distinct - 1].start_us != f->windows[i].start_us)
 			f->windows[distinct++] = f->windows[i];
 	f->n_windows = distinct;
 }

@@ -39,8 +39,8 @@ struct group {
 	struct flush_stream *s;
 	size_t first, n;
 	struct profile_set *sets; /* owned, one a window */
-	struct order *order;      /* owned; scratch for one frame */
-	uint32_t *rows;           /* owned; likewise */
+	struct order *order;	  /* owned; scratch for one frame */
+	uint32_t *rows;		  /* owned; likewise */
 	size_t cap_rows;
 	bool has_warned;
 };
@@ -62,8 +62,8 @@ static void sort_rows(struct group *g, const struct batch_view *v)
 		g->cap_rows = v->n_rows;
 		g->order = xrealloc_array(g->order, g->cap_rows,
 					  sizeof(*g->order));
-		g->rows = xrealloc_array(g->rows, g->cap_rows,
-					 sizeof(*g->rows));
+		g->rows =
+			xrealloc_array(g->rows, g->cap_rows, sizeof(*g->rows));
 	}
 	for (uint32_t i = 0; i < v->n_rows; i++)
 		g->order[i] = (struct order){v->event_time_us[i], i};
@@ -73,8 +73,7 @@ static void sort_rows(struct group *g, const struct batch_view *v)
 }
 
 static void add_rows(struct group *g, struct profile_set *set,
-		     const struct batch_view *v, const uint32_t *rows,
-		     size_t n)
+		     const struct batch_view *v, const uint32_t *rows, size_t n)
 {
 	struct err e = {.code = ERR_NONE};
 
@@ -105,8 +104,7 @@ static void add_rows(struct group *g, struct profile_set *set,
 static void add_part(struct group *g, const struct flush_part *part,
 		     const uint32_t *rows)
 {
-	const struct flush_window *w =
-		flush_window_find(g->f, part->start_us);
+	const struct flush_window *w = flush_window_find(g->f, part->start_us);
 	struct profile_set *set;
 	size_t i;
 
@@ -254,8 +252,8 @@ static size_t window_memory(const struct baseline *b,
 	if (!b)
 		return bytes + w->n_columns * (size_t)COLUMN_BYTES;
 	for (uint32_t i = 0; i < b->n_columns; i++)
-		bytes += profile_memory(b->columns[i].kind,
-					b->columns[i].cells);
+		bytes +=
+			profile_memory(b->columns[i].kind, b->columns[i].cells);
 	return bytes;
 }
 

@@ -34,17 +34,17 @@ enum {
 	FLUSH_SPAN_FRAMES = 4096,
 	FLUSH_SPAN_BYTES = 64 << 20,
 	FLUSH_DELTA_BYTES = 16 << 20, /* held back before they are inserted */
-	FLUSH_ATTEMPTS = 5,           /* after deadlocks */
+	FLUSH_ATTEMPTS = 5,	      /* after deadlocks */
 	FLUSH_PRUNE_ROWS = 1000
 };
 
 #define FLUSH_HEARTBEAT_US (60 * INT64_C(1000000))
-#define FLUSH_PRUNE_US (60 * INT64_C(1000000))
+#define FLUSH_PRUNE_US	   (60 * INT64_C(1000000))
 #define FLUSH_RETRY_MIN_US INT64_C(500000)
 #define FLUSH_RETRY_MAX_US (30 * INT64_C(1000000))
 
 /* A source that did not catch up for so long does not hold back pruning. */
-#define FLUSH_SOURCE_DEAD_US (7 * 24 * 3600 * INT64_C(1000000))
+#define FLUSH_SOURCE_DEAD_US (INT64_C(7) * 24 * 3600 * 1000000)
 
 /* The row of source_position, as far as the flusher thinks about it. */
 struct flush_row {
@@ -57,8 +57,8 @@ enum flush_fate { FATE_FOLD, FATE_DUPLICATE, FATE_CORRUPT };
 /* The events of one frame that lie in one window. */
 struct flush_part {
 	int64_t start_us, end_us; /* of the window, by the frame's width */
-	int64_t min_us, max_us;   /* of the events */
-	uint32_t frame;           /* index in the span */
+	int64_t min_us, max_us;	  /* of the events */
+	uint32_t frame;		  /* index in the span */
 	uint32_t n_rows;
 	bool is_late;
 };
@@ -68,7 +68,7 @@ struct flush_frame {
 	uint64_t from; /* where the cursor was asked to find it */
 	enum flush_fate fate;
 	bool is_planned;
-	bool is_bad;      /* its payload cannot be folded */
+	bool is_bad; /* its payload cannot be folded */
 	bool has_key;
 	bool is_conflict; /* won, but its key is known with another body */
 	uint8_t key_hash[HASH128_SIZE], body_hash[HASH128_SIZE];
@@ -95,11 +95,11 @@ struct flush_span {
  */
 struct flush_stream {
 	int64_t model_id, source_id;
-	bool is_known;      /* done was read behind the lock, or committed */
-	bool is_verified;   /* its chain was compared with the journal's */
-	bool is_closed;     /* its journal lost its tail: nothing to apply */
-	bool is_salvaged;   /* what this life wrote of it was looked after */
-	bool has_model_row; /* driftd.model was seen to have one */
+	bool is_known;	       /* done was read behind the lock, or committed */
+	bool is_verified;      /* its chain was compared with the journal's */
+	bool is_closed;	       /* its journal lost its tail: nothing to apply */
+	bool is_salvaged;      /* what this life wrote of it was looked after */
+	bool has_model_row;    /* driftd.model was seen to have one */
 	struct flush_row done; /* as of the last commit or reading */
 	struct flush_span span;
 	char *model, *version; /* owned; of the first frame planned */
@@ -156,13 +156,13 @@ struct flusher {
 	size_t n_streams, cap_streams;
 	struct dict *index; /* (model, source) -> stream */
 
-	uint64_t opened; /* the end of the journal when it was opened */
+	uint64_t opened;      /* the end of the journal when it was opened */
 	int64_t renewed_from; /* the identity given up in this life; 0: none */
-	uint64_t scan; /* the main pass has examined everything before */
-	int64_t now_us; /* the database's clock at the round's start */
-	uint64_t end;   /* what was durable after that */
-	bool has_sources; /* rows of this journal were listed */
-	bool saw_older; /* the database went back: all is read again */
+	uint64_t scan;	      /* the main pass has examined everything before */
+	int64_t now_us;	      /* the database's clock at the round's start */
+	uint64_t end;	      /* what was durable after that */
+	bool has_sources;     /* rows of this journal were listed */
+	bool saw_older;	      /* the database went back: all is read again */
 
 	struct flush_window *windows; /* owned; of the span being applied */
 	size_t n_windows, cap_windows;
@@ -193,11 +193,9 @@ void flush_streams_forget(struct flusher *f);
 /* Everything before it is applied. */
 uint64_t flush_streams_position(const struct flusher *f);
 /* Read the row behind its lock, in a transaction of its own. */
-int flush_stream_load(struct flusher *f, struct flush_stream *s,
-		      struct err *e);
+int flush_stream_load(struct flusher *f, struct flush_stream *s, struct err *e);
 /* Step 1, in the caller's transaction: FLUSH_DONE or FLUSH_RELOAD or -1. */
-int flush_stream_lock(struct flusher *f, struct flush_stream *s,
-		      struct err *e);
+int flush_stream_lock(struct flusher *f, struct flush_stream *s, struct err *e);
 /* Compare what the journal says of seq with what the row says. */
 int flush_stream_verify(const struct flusher *f, struct flush_stream *s,
 			const struct journal_frame *h, struct err *e);
@@ -251,9 +249,9 @@ int flush_sql_add_model(struct flusher *f, const struct flush_stream *s,
 int flush_sql_newest(struct flusher *f, int64_t model_id, int64_t *out,
 		     struct err *e);
 /* Sorted, distinct identities; rows {key, body, conflict} of those won. */
-int flush_sql_keys(struct flusher *f, int64_t model_id,
-		   const void *const *keys, const void *const *bodies,
-		   size_t n, struct pg_result **out, struct err *e);
+int flush_sql_keys(struct flusher *f, int64_t model_id, const void *const *keys,
+		   const void *const *bodies, size_t n, struct pg_result **out,
+		   struct err *e);
 int flush_sql_pin(struct flusher *f, int64_t model_id, const int64_t *starts,
 		  const int64_t *ends, size_t n, struct err *e);
 /* Rows {start, baseline, pruned}. */
@@ -263,16 +261,15 @@ int flush_sql_has_baseline(struct flusher *f, int64_t model_id,
 			   const uint8_t hash[SHA256_SIZE], bool *out,
 			   struct err *e);
 int flush_sql_deltas(struct flusher *f, const struct flush_stream *s,
-		     uint64_t seq, const struct flush_deltas *d,
-		     struct err *e);
+		     uint64_t seq, const struct flush_deltas *d, struct err *e);
 int flush_sql_move(struct flusher *f, const struct flush_stream *s,
 		   const struct flush_row *to, const struct flush_sums *sums,
 		   bool caught_up, struct err *e);
 int flush_sql_heartbeat(struct flusher *f, const struct flush_stream *s,
 			struct err *e);
 /* Count ${n} events more, as lost. */
-int flush_sql_lost(struct flusher *f, const struct flush_stream *s,
-		   uint64_t n, struct err *e);
+int flush_sql_lost(struct flusher *f, const struct flush_stream *s, uint64_t n,
+		   struct err *e);
 /* Rows {model_id} of a source. */
 int flush_sql_sources(struct flusher *f, int64_t source_id,
 		      struct pg_result **out, struct err *e);

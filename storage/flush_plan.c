@@ -140,12 +140,10 @@ static int plan_frame(struct flusher *f, struct flush_stream *s, uint32_t i,
 	} else if (why.code == ERR_INVALID) {
 		frame->is_bad = true;
 		/* One with a wrong CRC the journal has put there itself. */
-		if (payload &&
-		    journal_quarantine(f->options.journal, &frame->header,
-				       "payload", e))
+		if (payload && journal_quarantine(f->options.journal,
+						  &frame->header, "payload", e))
 			return -1;
-		log_error("flush",
-			  "frame %llu of model \"%s\" is corrupt: %s",
+		log_error("flush", "frame %llu of model \"%s\" is corrupt: %s",
 			  (unsigned long long)frame->header.seq,
 			  s->model ? s->model : "?", why.message);
 	} else {

@@ -46,6 +46,7 @@ static int append_and_wait(struct journal *j, struct journal_entry *entry,
 	pthread_mutex_init(&a.mutex, NULL);
 	pthread_cond_init(&a.cond, NULL);
 	entry->done = appended;
+	/* cppcheck-suppress autoVariables; it is waited for below */
 	entry->arg = &a;
 	rc = journal_append(j, entry, e);
 	if (rc == 0) {
@@ -115,8 +116,10 @@ static int salvage(struct flusher *f, const struct flush_stream *s,
 			return -1;
 	}
 	if (n > 0)
-		log_warn("flush", "%u frames of this life are applied under "
-				  "the new identity", n);
+		log_warn("flush",
+			 "%u frames of this life are applied under "
+			 "the new identity",
+			 n);
 	return 0;
 }
 
@@ -165,8 +168,7 @@ int flush_renew(struct flusher *f, struct flush_stream *s,
 		 "has applied seq %llu: the journal lost its tail, and with "
 		 "it what was acknowledged after that; it goes on as %016llx",
 		 (unsigned long long)s->source_id,
-		 (unsigned long long)mine->seq,
-		 (unsigned long long)s->done.seq,
+		 (unsigned long long)mine->seq, (unsigned long long)s->done.seq,
 		 (unsigned long long)journal_source_id(f->options.journal));
 	f->renewed_from = s->source_id;
 	f->has_sources = false;

@@ -74,7 +74,8 @@ static void fall_behind(struct flush_stream *s, uint64_t from,
 {
 	int64_t wait = FLUSH_RETRY_MIN_US;
 
-	for (unsigned i = 0; i < s->n_failures && wait < FLUSH_RETRY_MAX_US; i++)
+	for (unsigned i = 0; i < s->n_failures && wait < FLUSH_RETRY_MAX_US;
+	     i++)
 		wait *= 2;
 	if (wait > FLUSH_RETRY_MAX_US)
 		wait = FLUSH_RETRY_MAX_US;

@@ -35,7 +35,8 @@ int flush_sql_hello(struct flusher *f, int64_t *now_us, int *version,
 
 	if (pg_exec(f->pg,
 		    "SELECT clock_timestamp(), (SELECT max(version) "
-		    "FROM driftd.schema_migration)", NULL, &r, e))
+		    "FROM driftd.schema_migration)",
+		    NULL, &r, e))
 		return -1;
 	*now_us = pg_get_time(r, 0, 0);
 	*version = (int)pg_get_int(r, 0, 1);
@@ -92,7 +93,8 @@ int flush_sql_add_model(struct flusher *f, const struct flush_stream *s,
 	return pg_exec(f->pg,
 		       "INSERT INTO driftd.model (model_id, name, version, "
 		       "registered_at) VALUES ($1, $2, $3, $4) "
-		       "ON CONFLICT DO NOTHING", p, NULL, e);
+		       "ON CONFLICT DO NOTHING",
+		       p, NULL, e);
 }
 
 int flush_sql_newest(struct flusher *f, int64_t model_id, int64_t *out,
@@ -102,7 +104,8 @@ int flush_sql_newest(struct flusher *f, int64_t model_id, int64_t *out,
 
 	if (pg_exec(f->pg,
 		    "SELECT max(max_event_time) FROM driftd.source_position "
-		    "WHERE model_id = $1", params(f, model_id), &r, e))
+		    "WHERE model_id = $1",
+		    params(f, model_id), &r, e))
 		return -1;
 	*out = pg_get_time(r, 0, 0);
 	pg_result_free(r);
@@ -113,9 +116,9 @@ int flush_sql_newest(struct flusher *f, int64_t model_id, int64_t *out,
  * The outer SELECT of a statement that inserts sees the table as it was
  * before: another body found there was there first.
  */
-int flush_sql_keys(struct flusher *f, int64_t model_id,
-		   const void *const *keys, const void *const *bodies,
-		   size_t n, struct pg_result **out, struct err *e)
+int flush_sql_keys(struct flusher *f, int64_t model_id, const void *const *keys,
+		   const void *const *bodies, size_t n, struct pg_result **out,
+		   struct err *e)
 {
 	struct pg_params *p = params(f, model_id);
 	size_t *lens = xrealloc_array(NULL, n, sizeof(*lens));
@@ -156,7 +159,8 @@ int flush_sql_pin(struct flusher *f, int64_t model_id, const int64_t *starts,
 		       "FROM unnest($2::timestamptz[], $3::timestamptz[]) "
 		       "WITH ORDINALITY AS u(s, e, i) "
 		       "LEFT JOIN driftd.model m ON m.model_id = $1 "
-		       "ORDER BY u.i ON CONFLICT DO NOTHING", p, NULL, e);
+		       "ORDER BY u.i ON CONFLICT DO NOTHING",
+		       p, NULL, e);
 }
 
 int flush_sql_pins(struct flusher *f, int64_t model_id, const int64_t *starts,
@@ -182,7 +186,8 @@ int flush_sql_has_baseline(struct flusher *f, int64_t model_id,
 	pg_add_bytea(p, hash, SHA256_SIZE);
 	if (pg_exec(f->pg,
 		    "SELECT 1 FROM driftd.baseline "
-		    "WHERE model_id = $1 AND baseline = $2", p, &r, e))
+		    "WHERE model_id = $1 AND baseline = $2",
+		    p, &r, e))
 		return -1;
 	*out = pg_rows(r) == 1;
 	pg_result_free(r);
@@ -191,8 +196,7 @@ int flush_sql_has_baseline(struct flusher *f, int64_t model_id,
 
 /* The storage of bulk rows: in one place, to be exchanged for COPY. */
 int flush_sql_deltas(struct flusher *f, const struct flush_stream *s,
-		     uint64_t seq, const struct flush_deltas *d,
-		     struct err *e)
+		     uint64_t seq, const struct flush_deltas *d, struct err *e)
 {
 	struct pg_params *p = params_of(f, s);
 	int64_t *starts = xrealloc_array(NULL, d->n, sizeof(*starts));
@@ -216,7 +220,8 @@ int flush_sql_deltas(struct flusher *f, const struct flush_stream *s,
 		     "window_start, n_events, content) "
 		     "SELECT $1, $2, $3, u.s, u.n, u.c FROM unnest("
 		     "$4::timestamptz[], $5::bigint[], $6::bytea[]) "
-		     "AS u(s, n, c)", p, NULL, e);
+		     "AS u(s, n, c)",
+		     p, NULL, e);
 	if (rc == 0) {
 		p = params_of(f, s);
 		pg_add_int8(p, (int64_t)seq);
@@ -268,7 +273,8 @@ int flush_sql_move(struct flusher *f, const struct flush_stream *s,
 		       "caught_up_to = CASE WHEN $17 "
 		       "THEN greatest(caught_up_to, $16) "
 		       "ELSE caught_up_to END "
-		       "WHERE model_id = $1 AND source_id = $2", p, NULL, e);
+		       "WHERE model_id = $1 AND source_id = $2",
+		       p, NULL, e);
 }
 
 int flush_sql_heartbeat(struct flusher *f, const struct flush_stream *s,
@@ -280,11 +286,12 @@ int flush_sql_heartbeat(struct flusher *f, const struct flush_stream *s,
 	return pg_exec(f->pg,
 		       "UPDATE driftd.source_position "
 		       "SET caught_up_to = greatest(caught_up_to, $3) "
-		       "WHERE model_id = $1 AND source_id = $2", p, NULL, e);
+		       "WHERE model_id = $1 AND source_id = $2",
+		       p, NULL, e);
 }
 
-int flush_sql_lost(struct flusher *f, const struct flush_stream *s,
-		   uint64_t n, struct err *e)
+int flush_sql_lost(struct flusher *f, const struct flush_stream *s, uint64_t n,
+		   struct err *e)
 {
 	struct pg_params *p = params_of(f, s);
 
@@ -292,7 +299,8 @@ int flush_sql_lost(struct flusher *f, const struct flush_stream *s,
 	return pg_exec(f->pg,
 		       "UPDATE driftd.source_position "
 		       "SET n_events = n_events + $3, lost = lost + $3 "
-		       "WHERE model_id = $1 AND source_id = $2", p, NULL, e);
+		       "WHERE model_id = $1 AND source_id = $2",
+		       p, NULL, e);
 }
 
 int flush_sql_sources(struct flusher *f, int64_t source_id,
@@ -300,7 +308,8 @@ int flush_sql_sources(struct flusher *f, int64_t source_id,
 {
 	return pg_exec(f->pg,
 		       "SELECT model_id FROM driftd.source_position "
-		       "WHERE source_id = $1", params(f, source_id), out, e);
+		       "WHERE source_id = $1",
+		       params(f, source_id), out, e);
 }
 
 /*
@@ -312,14 +321,15 @@ int flush_sql_prune_keys(struct flusher *f, int64_t model_id, int64_t *deleted,
 {
 	struct pg_params *p = params(f, model_id);
 	struct pg_result *r;
-	int64_t cutoff;
+	int64_t cutoff = 0;
 
 	pg_add_time(p, f->now_us - FLUSH_SOURCE_DEAD_US);
 	pg_add_time(p, f->now_us);
 	if (pg_exec(f->pg,
 		    "SELECT least(min(caught_up_to), $3) "
 		    "FROM driftd.source_position "
-		    "WHERE model_id = $1 AND caught_up_to > $2", p, &r, e))
+		    "WHERE model_id = $1 AND caught_up_to > $2",
+		    p, &r, e))
 		return -1;
 	cutoff = pg_get_time(r, 0, 0);
 	pg_result_free(r);

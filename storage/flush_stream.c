@@ -119,8 +119,10 @@ int flush_stream_verify(const struct flusher *f, struct flush_stream *s,
 		return 0; /* older, or beyond a gap: nothing to compare */
 	if (chain != s->done.chain &&
 	    s->source_id == journal_source_id(f->options.journal))
-		return fenced(s, "its frames are not those that the database "
-				 "has applied", e);
+		return fenced(s,
+			      "its frames are not those that the database "
+			      "has applied",
+			      e);
 	/* Under an identity that was given up they were salvaged. */
 	s->is_closed = chain != s->done.chain;
 	s->is_verified = true;
@@ -141,8 +143,10 @@ static int check_end(struct flusher *f, struct flush_stream *s, struct err *e)
 		return flush_renew(f, s, &mine, e);
 	if (s->done.seq == mine.seq && s->done.seq > 0) {
 		if (s->done.chain != mine.chain)
-			return fenced(s, "its last frame is not the one that "
-					 "the database has applied", e);
+			return fenced(s,
+				      "its last frame is not the one that "
+				      "the database has applied",
+				      e);
 		s->is_verified = true;
 	}
 	return 0;
@@ -159,8 +163,7 @@ static int check_epoch(const struct flusher *f, const struct flush_stream *s,
 	return 0;
 }
 
-int flush_stream_load(struct flusher *f, struct flush_stream *s,
-		      struct err *e)
+int flush_stream_load(struct flusher *f, struct flush_stream *s, struct err *e)
 {
 	struct flush_row row = {.seq = 0};
 	int found;
@@ -186,8 +189,7 @@ int flush_stream_load(struct flusher *f, struct flush_stream *s,
 	return 0;
 }
 
-int flush_stream_lock(struct flusher *f, struct flush_stream *s,
-		      struct err *e)
+int flush_stream_lock(struct flusher *f, struct flush_stream *s, struct err *e)
 {
 	struct flush_row row;
 	int found = flush_sql_lock(f, s, &row, e);
@@ -213,8 +215,10 @@ int flush_stream_lock(struct flusher *f, struct flush_stream *s,
 		return FLUSH_RELOAD;
 	}
 	if (row.seq > 0 && row.chain != s->done.chain)
-		return fenced(s, "other frames were applied under its "
-				 "identity", e);
+		return fenced(s,
+			      "other frames were applied under its "
+			      "identity",
+			      e);
 	return FLUSH_DONE;
 }
 

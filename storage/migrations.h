@@ -6,7 +6,7 @@
 
 /* migrations - the files of storage/migrations/, compiled in. */
 struct migration {
-	int version;       /* 1, 2, 3, … without a gap */
+	int version;	   /* 1, 2, 3, … without a gap */
 	const char *name;  /* of the file, without its number and suffix */
 	const char *begin; /* SQL, NUL-terminated */
 	const char *end;   /* of the SQL, where the NUL is */

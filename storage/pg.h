@@ -24,7 +24,7 @@ struct pg_result;
  */
 
 struct pg_options {
-	const char *dsn;         /* conninfo or URI; libpq's PG* apply */
+	const char *dsn;	 /* conninfo or URI; libpq's PG* apply */
 	const char *application; /* application_name */
 	int64_t connect_timeout_us;
 	int64_t statement_timeout_us; /* ours; the server's is set to the same */
@@ -66,7 +66,7 @@ void pg_add_null(struct pg_params *p, unsigned oid_of_type);
 void pg_add_bool(struct pg_params *p, bool v);
 void pg_add_int4(struct pg_params *p, int32_t v);
 void pg_add_int8(struct pg_params *p, int64_t v);
-void pg_add_float8(struct pg_params *p, double v); /* NaN stays NaN */
+void pg_add_float8(struct pg_params *p, double v);    /* NaN stays NaN */
 void pg_add_text(struct pg_params *p, const char *s); /* NULL -> null */
 void pg_add_text_n(struct pg_params *p, const char *s, size_t len);
 void pg_add_bytea(struct pg_params *p, const void *data, size_t len);
@@ -107,7 +107,8 @@ size_t pg_rows(const struct pg_result *r);
 int64_t pg_affected(const struct pg_result *r);
 bool pg_is_null(const struct pg_result *r, size_t row, int col);
 bool pg_get_bool(const struct pg_result *r, size_t row, int col);
-int64_t pg_get_int(const struct pg_result *r, size_t row, int col); /* int2/4/8 */
+int64_t pg_get_int(const struct pg_result *r, size_t row,
+		   int col); /* int2/4/8 */
 double pg_get_float8(const struct pg_result *r, size_t row, int col);
 int64_t pg_get_time(const struct pg_result *r, size_t row, int col);
 /* Text (NUL-terminated) or bytea, in the result's memory; NULL -> NULL. */

@@ -167,7 +167,8 @@ int pg_connect(struct pg *pg, struct err *e)
 	if (pg->in_transaction)
 		return err_set(e, ERR_UNAVAILABLE,
 			       "the connection was lost inside a transaction: "
-			       "%s", pg->last_reason);
+			       "%s",
+			       pg->last_reason);
 	if (pg->conn) {
 		err_set(&why, ERR_UNAVAILABLE, "the connection was lost");
 		pg_fail(pg, &why);

@@ -24,15 +24,16 @@ enum { STATEMENT_NAME_MAX = 16 };
 static const struct {
 	const char *prefix;
 	enum err_code code;
-} classes[] = {
-	{"25006", ERR_TEMP}, /* read only: a standby, failover under way */
-	{"42501", ERR_TEMP}, /* permission: somebody will grant it */
-	{"08", ERR_UNAVAILABLE},
-	{"57P", ERR_UNAVAILABLE}, /* shut down, crashed, starting */
-	{"22", ERR_INVALID},
-	{"23", ERR_INVALID},
-	{"42", ERR_INVALID},
-	{"54", ERR_INVALID},
+} classes[] =
+	{
+		{"25006", ERR_TEMP}, /* read only: a standby, failover under way */
+		{"42501", ERR_TEMP}, /* permission: somebody will grant it */
+		{"08", ERR_UNAVAILABLE},
+		{"57P", ERR_UNAVAILABLE}, /* shut down, crashed, starting */
+		{"22", ERR_INVALID},
+		{"23", ERR_INVALID},
+		{"42", ERR_INVALID},
+		{"54", ERR_INVALID},
 };
 
 static enum err_code code_of(const char *sqlstate)
@@ -67,10 +68,10 @@ static int flush_out(struct pg *pg, int64_t deadline_us, struct err *e)
 		if (left == 0)
 			return 0;
 		if (left < 0)
-			return err_set(e, ERR_UNAVAILABLE, "%.*s",
-				       (int)strcspn(PQerrorMessage(pg->conn),
-						    "\n"),
-				       PQerrorMessage(pg->conn));
+			return err_set(
+				e, ERR_UNAVAILABLE, "%.*s",
+				(int)strcspn(PQerrorMessage(pg->conn), "\n"),
+				PQerrorMessage(pg->conn));
 		/* The server may be talking too: read, or both stand still. */
 		if (pg_wait(pg, POLLIN | POLLOUT, deadline_us, e))
 			return -1;
@@ -86,10 +87,10 @@ static int await_result(struct pg *pg, int64_t deadline_us, struct err *e)
 		if (pg_wait(pg, POLLIN, deadline_us, e))
 			return -1;
 		if (!PQconsumeInput(pg->conn))
-			return err_set(e, ERR_UNAVAILABLE, "%.*s",
-				       (int)strcspn(PQerrorMessage(pg->conn),
-						    "\n"),
-				       PQerrorMessage(pg->conn));
+			return err_set(
+				e, ERR_UNAVAILABLE, "%.*s",
+				(int)strcspn(PQerrorMessage(pg->conn), "\n"),
+				PQerrorMessage(pg->conn));
 	}
 	return 0;
 }
@@ -238,8 +239,8 @@ static PGresult *run(struct pg *pg, const struct call *c, struct err *e)
 			return NULL;
 		pg->prepared[index] = true;
 	}
-	sent = PQsendQueryPrepared(pg->conn, space, c->n, c->values,
-				   c->lengths, c->formats, 1);
+	sent = PQsendQueryPrepared(pg->conn, space, c->n, c->values, c->lengths,
+				   c->formats, 1);
 finish:
 	if (!sent) {
 		struct err why = {.code = ERR_NONE};

@@ -21,19 +21,19 @@ enum {
 };
 
 struct pg {
-	char *dsn;         /* owned */
+	char *dsn;	   /* owned */
 	char *application; /* owned */
 	int64_t connect_timeout_us;
 	int64_t statement_timeout_us;
 
-	PGconn *conn;        /* NULL while disconnected */
+	PGconn *conn;	     /* NULL while disconnected */
 	bool in_transaction; /* between pg_begin and commit or rollback */
-	int wake_fd;         /* eventfd of pg_interrupt */
+	int wake_fd;	     /* eventfd of pg_interrupt */
 
 	struct dict *statements; /* text and types -> index of the name */
 	bool prepared[PG_STATEMENTS_MAX]; /* on this connection */
 
-	unsigned n_failures; /* since the last statement that worked */
+	unsigned n_failures;	 /* since the last statement that worked */
 	int64_t next_attempt_us; /* monotonic */
 	char last_reason[ERR_MESSAGE_MAX];
 };

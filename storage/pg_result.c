@@ -29,6 +29,7 @@ int64_t pg_affected(const struct pg_result *r)
 	const char *text;
 	int64_t n;
 
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): the pointer is copied */
 	memcpy(&p, &r, sizeof(p));
 	text = PQcmdTuples(p);
 	if (!number_parse_int(text, strlen(text), 0, INT64_MAX, &n))

@@ -16,7 +16,12 @@
 
 #include <string.h>
 
-enum { CURSOR_VERSION = 1, CURSOR_MAX = 8192, CURSOR_TEXTS = 4 };
+enum {
+	CURSOR_VERSION = 1,
+	CURSOR_MAX = 8192,
+	CURSOR_TEXT_MAX = 16384,
+	CURSOR_TEXTS = 4
+};
 
 static void add_text(struct buf *b, const char *s)
 {
@@ -63,9 +68,9 @@ static int decode(const char *text, struct buf *plain)
 	struct buf padded;
 	int rc = -1;
 
-	if (len > 2 * CURSOR_MAX || strpbrk(text, "+/="))
+	if (len > CURSOR_TEXT_MAX || strpbrk(text, "+/="))
 		return -1;
-	buf_init(&padded, 2 * CURSOR_MAX + 4);
+	buf_init(&padded, CURSOR_TEXT_MAX + 4);
 	buf_add(&padded, text, len);
 	while (padded.len % 4 && !padded.failed)
 		buf_add_char(&padded, '=');

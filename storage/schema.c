@@ -42,14 +42,18 @@ static int read_version(struct pg *pg, int *version, struct err *e)
 	struct pg_result *r;
 	bool has_table;
 
-	if (exists(pg, "SELECT to_regclass('driftd.schema_migration') "
-		       "IS NOT NULL", &has_table, e))
+	if (exists(pg,
+		   "SELECT to_regclass('driftd.schema_migration') "
+		   "IS NOT NULL",
+		   &has_table, e))
 		return -1;
 	*version = 0;
 	if (!has_table)
 		return 0;
-	if (pg_exec(pg, "SELECT coalesce(max(version), 0) "
-			"FROM driftd.schema_migration", NULL, &r, e))
+	if (pg_exec(pg,
+		    "SELECT coalesce(max(version), 0) "
+		    "FROM driftd.schema_migration",
+		    NULL, &r, e))
 		return -1;
 	*version = (int)pg_get_int(r, 0, 0);
 	pg_result_free(r);
@@ -94,15 +98,19 @@ static int create_ledger(struct pg *pg, struct err *e)
 	if (!has_schema &&
 	    pg_exec(pg, "CREATE SCHEMA IF NOT EXISTS driftd", NULL, NULL, e))
 		return -1;
-	if (exists(pg, "SELECT to_regclass('driftd.schema_migration') "
-		       "IS NOT NULL", &has_table, e))
+	if (exists(pg,
+		   "SELECT to_regclass('driftd.schema_migration') "
+		   "IS NOT NULL",
+		   &has_table, e))
 		return -1;
 	if (has_table)
 		return 0;
-	return pg_exec(pg, "CREATE TABLE IF NOT EXISTS "
-			   "driftd.schema_migration ("
-			   "version integer PRIMARY KEY, name text NOT NULL, "
-			   "applied_at timestamptz NOT NULL)", NULL, NULL, e);
+	return pg_exec(pg,
+		       "CREATE TABLE IF NOT EXISTS "
+		       "driftd.schema_migration ("
+		       "version integer PRIMARY KEY, name text NOT NULL, "
+		       "applied_at timestamptz NOT NULL)",
+		       NULL, NULL, e);
 }
 
 static int run(struct pg *pg, const struct migration *m, struct err *e)
@@ -115,9 +123,11 @@ static int run(struct pg *pg, const struct migration *m, struct err *e)
 	pg_params_init(&p);
 	pg_add_int4(&p, m->version);
 	pg_add_text(&p, m->name);
-	rc = pg_exec(pg, "INSERT INTO driftd.schema_migration "
-			 "(version, name, applied_at) "
-			 "VALUES ($1, $2, clock_timestamp())", &p, NULL, e);
+	rc = pg_exec(pg,
+		     "INSERT INTO driftd.schema_migration "
+		     "(version, name, applied_at) "
+		     "VALUES ($1, $2, clock_timestamp())",
+		     &p, NULL, e);
 	pg_params_release(&p);
 	return rc;
 }
@@ -153,7 +163,7 @@ fail:
 int schema_migrate(struct pg *pg, struct err *e)
 {
 	enum schema_state state;
-	int version;
+	int version = 0;
 
 	if (schema_check(pg, &state, &version, e))
 		return -1;

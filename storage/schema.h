@@ -14,7 +14,7 @@ struct pg;
 enum schema_state {
 	SCHEMA_CURRENT,
 	SCHEMA_OLDER, /* migrations are to be run */
-	SCHEMA_NEWER  /* a newer driftd was here: do not flush, do not evaluate */
+	SCHEMA_NEWER /* a newer driftd was here: do not flush, do not evaluate */
 };
 
 /* The version that this binary knows. */

@@ -107,7 +107,7 @@ void api_alert_silence(struct http_request *r)
 {
 	struct config *c = app_config(r->app);
 	struct err e = {0};
-	int64_t until_us;
+	int64_t until_us = 0;
 	int failed;
 
 	failed = silence_until(r, &until_us, &e) ||

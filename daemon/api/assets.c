@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration */
 #define ASSET(symbol, file)                                                    \
 	__asm__(".section .rodata\n"                                           \
 		".global " #symbol "\n"                                        \

@@ -200,7 +200,7 @@ static void write_columns(const struct model_gauges *all, size_t n,
 				"column",  g->column,
 				NULL};
 
-			if (strcmp(last, g->column))
+			if (strcmp(last, g->column) != 0)
 				metrics_sample(out, "driftd_column_drifted",
 					       labels, g->drifted ? 1 : 0);
 			last = g->column;

@@ -153,8 +153,8 @@ static int read_query(struct http_request *r, struct result_query *q)
 	q->signal = http_query(r, "signal");
 	q->cursor = http_query(r, "cursor");
 	q->all_revisions = revisions && !strcmp(revisions, "all");
-	if (revisions && strcmp(revisions, "all") &&
-	    strcmp(revisions, "newest")) {
+	if (revisions && strcmp(revisions, "all") != 0 &&
+	    strcmp(revisions, "newest") != 0) {
 		http_error(r, 400, "invalid", "\"revisions\" is newest or all");
 		return -1;
 	}

@@ -208,6 +208,7 @@ static int run(int argc, char **argv)
 	const struct action *action = NULL;
 	int o;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
 	while ((o = getopt_long(argc, argv, "c:m:v:ah", options, NULL)) != -1) {
 		switch (o) {
 		case 'c':

@@ -12,7 +12,6 @@
 #include "daemon/auth.h"
 #include "daemon/commands/command.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 enum { CHECK_PRINT_MAX = 64 * 1024 * 1024 };
@@ -61,7 +60,7 @@ static int check(const char *path)
 	}
 	buf_init(&out, CHECK_PRINT_MAX);
 	config_print(c, false, &out);
-	fputs(buf_str(&out), stdout);
+	(void)fputs(buf_str(&out), stdout);
 	print_bounds(c);
 	buf_release(&out);
 	config_unref(c);
@@ -70,26 +69,10 @@ static int check(const char *path)
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
-	const char *path = COMMAND_CONFIG_DEFAULT;
-	int o;
+	const char *path;
+	int code = command_parse_config(&command_check, argc, argv, &path);
 
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (o == 'c')
-			path = optarg;
-		else if (o == 'h')
-			return command_help(&command_check);
-		else
-			return command_usage_error(&command_check,
-						   "wrong options");
-	}
-	if (optind < argc)
-		return command_usage_error(&command_check, "unexpected \"%s\"",
-					   argv[optind]);
-	return check(path);
+	return code < 0 ? check(path) : code;
 }
 
 const struct command command_check = {

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -28,12 +29,36 @@ int command_usage_error(const struct command *c, const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("driftd: ", stderr);
+	(void)fputs("driftd: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "\ntry \"driftd %s --help\"\n", c->name);
 	return EX_USAGE;
+}
+
+int command_parse_config(const struct command *c, int argc, char **argv,
+			 const char **path)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
+	int o;
+
+	*path = COMMAND_CONFIG_DEFAULT;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
+	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		if (o == 'h')
+			return command_help(c);
+		if (o != 'c')
+			return command_usage_error(c, "wrong options");
+		*path = optarg;
+	}
+	if (optind < argc)
+		return command_usage_error(c, "unexpected \"%s\"",
+					   argv[optind]);
+	return -1;
 }
 
 int command_help(const struct command *c)

@@ -8,7 +8,6 @@
 #include "storage/pg.h"
 #include "storage/schema.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 static int migrate(const char *path)
@@ -38,23 +37,10 @@ static int migrate(const char *path)
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
-	const char *path = COMMAND_CONFIG_DEFAULT;
-	int o;
+	const char *path;
+	int code = command_parse_config(&command_migrate, argc, argv, &path);
 
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (o == 'c')
-			path = optarg;
-		else if (o == 'h')
-			return command_help(&command_migrate);
-		else
-			return command_usage_error(&command_migrate,
-						   "wrong options");
-	}
-	return migrate(path);
+	return code < 0 ? migrate(path) : code;
 }
 
 const struct command command_migrate = {

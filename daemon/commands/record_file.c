@@ -206,7 +206,7 @@ static bool csv_time(const struct record_file *f, const char *text, size_t len,
 	buf_init(&field, RECORD_FIELD_MAX);
 	for (size_t i = 0; csv_field(f->header.data, f->header.len, i, &field);
 	     i++) {
-		if (strcmp(buf_str(&field), name))
+		if (strcmp(buf_str(&field), name) != 0)
 			continue;
 		found = csv_field(text, len, i, &field) &&
 			timestamp_parse(buf_str(&field), field.len, us);

@@ -33,7 +33,8 @@ enum {
 	REPLAY_BATCH_MAX = 100000,
 	REPLAY_CONNECTIONS_MAX = 64,
 	REPLAY_BODY_MAX = 32 * 1024 * 1024,
-	REPLAY_TRIES_MAX = 200
+	REPLAY_TRIES_MAX = 200,
+	REPLAY_ANSWER_MAX = 64 * 1024
 };
 
 #define REPLAY_TIMEOUT_US     (60 * CLOCK_SECOND_US)
@@ -183,7 +184,7 @@ static int send_batch(struct replay *p, struct http_client *h,
 				 .body = b->body.data,
 				 .body_len = b->body.len,
 				 .timeout_us = REPLAY_TIMEOUT_US,
-				 .max_answer = 64 * 1024};
+				 .max_answer = REPLAY_ANSWER_MAX};
 	int settled = 0;
 
 	buf_init(&type, 256);
@@ -455,12 +456,12 @@ static int run(int argc, char **argv)
 	struct replay_args a = {.timestamp = "timestamp",
 				.batch = REPLAY_BATCH,
 				.connections = 1,
-				.until_us = INT64_MAX,
-				.token = getenv("DRIFTD_TOKEN")};
+				.until_us = INT64_MAX};
 	char run_id[17];
 	uint8_t noise[8];
 	int o;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
 	while ((o = getopt_long(argc, argv, "u:m:h", options, NULL)) != -1) {
 		if (o == 'h')
 			return command_help(&command_replay);
@@ -473,6 +474,8 @@ static int run(int argc, char **argv)
 					   "--url, --model and one file are "
 					   "needed");
 	a.file = argv[optind];
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
+	a.token = getenv("DRIFTD_TOKEN");
 	if (!a.run) {
 		random_bytes(noise, sizeof(noise));
 		hex_encode(noise, sizeof(noise), run_id);

@@ -5,31 +5,12 @@
 #include "daemon/app.h"
 #include "daemon/commands/command.h"
 
-#include <getopt.h>
-#include <stddef.h>
-
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
-	const char *path = COMMAND_CONFIG_DEFAULT;
-	int o;
+	const char *path;
+	int code = command_parse_config(&command_serve, argc, argv, &path);
 
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (o == 'c')
-			path = optarg;
-		else if (o == 'h')
-			return command_help(&command_serve);
-		else
-			return command_usage_error(&command_serve,
-						   "wrong options");
-	}
-	if (optind < argc)
-		return command_usage_error(&command_serve, "unexpected \"%s\"",
-					   argv[optind]);
-	return app_run(path);
+	return code < 0 ? app_run(path) : code;
 }
 
 const struct command command_serve = {

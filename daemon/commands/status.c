@@ -147,6 +147,7 @@ static int status(const char *url)
 	struct status_client s = {.url = url};
 	struct json_value *models = NULL, *alerts = NULL;
 	const struct json_value *list;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
 	const char *token = getenv("DRIFTD_TOKEN");
 	struct err e = {0};
 	int code = 0;
@@ -183,6 +184,7 @@ static int run(int argc, char **argv)
 	const char *url = "http://127.0.0.1:8717";
 	int o;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
 	while ((o = getopt_long(argc, argv, "u:h", options, NULL)) != -1) {
 		if (o == 'u')
 			url = optarg;

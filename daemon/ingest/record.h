@@ -59,7 +59,7 @@ struct record {
 	uint32_t *seen; /* the stamp of the last record that had it */
 	uint32_t *next; /* the slot after it in the last record: a guess */
 	uint32_t n_slots;
-	uint32_t first_stamp; /* of this body */
+	uint32_t first_stamp;			/* of this body */
 	const struct ingest_versions *versions; /* borrowed; NULL: only mine */
 	/* The record at hand. */
 	uint32_t stamp;

@@ -80,8 +80,8 @@ static void find_models(struct http_request *r, struct events_state *s)
 	const struct config *c = s->config;
 
 	for (size_t i = 0; i < c->n_models; i++) {
-		if (strcmp(c->models[i].name, name) ||
-		    (version && strcmp(c->models[i].version, version)))
+		if (strcmp(c->models[i].name, name) != 0 ||
+		    (version && strcmp(c->models[i].version, version) != 0))
 			continue;
 		if (s->n_parts == EVENTS_VERSIONS) {
 			http_error(r, 400, "version_needed",

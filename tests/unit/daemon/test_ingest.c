@@ -142,7 +142,8 @@ static void test_keys_twice(void **state)
 			"{\"x\": 1, \"x\": 2, \"c\": \"a\", \"c\": null}\n"
 			"{\"x\": \"oops\", \"c\": [], \"x\": 3, \"c\": \"b\"}\n"
 			"{\"x\": 4, \"x\": \"\", \"id\": \"one\", \"id\": 2}\n"
-			"{\"x\": 5, \"inputs\": {\"x\": 6}, \"q\": 1, \"q\": 2}\n"
+			"{\"x\": 5, \"inputs\": {\"x\": 6}, \"q\": 1, \"q\": "
+			"2}\n"
 			"{\"ts\": 1767225600, \"ts\": null}\n"),
 		0);
 	r = ingest_get_report(f->in);

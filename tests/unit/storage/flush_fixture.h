@@ -30,7 +30,7 @@
 #include <inttypes.h>
 
 #define HOUR CLOCK_HOUR_US
-#define T0 INT64_C(1767225600000000) /* 2026-01-01 */
+#define T0   INT64_C(1767225600000000) /* 2026-01-01 */
 
 enum { WAIT_S = 30 };
 
@@ -49,11 +49,11 @@ struct world {
 
 /* One frame to write. */
 struct frame {
-	const char *model;   /* NULL: the world's */
-	const char *key;     /* NULL: none */
-	const char *mark;    /* its category; NULL: "none" */
-	int64_t time_us;     /* of the first event */
-	int64_t step_us;     /* between events */
+	const char *model; /* NULL: the world's */
+	const char *key;   /* NULL: none */
+	const char *mark;  /* its category; NULL: "none" */
+	int64_t time_us;   /* of the first event */
+	int64_t step_us;   /* between events */
 	uint32_t n, n_rejected;
 	const char *garbage; /* instead of a batch */
 	uint32_t n_claimed;  /* n_events of garbage */
@@ -149,12 +149,13 @@ ATTR_UNUSED static void world_start(struct world *w, const char *dsn,
 {
 	const struct flush_options o = {
 		.journal = w->journal,
-		.pg = {
-			.dsn = dsn,
-			.application = "flush",
-			.connect_timeout_us = 2 * CLOCK_SECOND_US,
-			.statement_timeout_us = 2 * CLOCK_SECOND_US,
-		},
+		.pg =
+			{
+				.dsn = dsn,
+				.application = "flush",
+				.connect_timeout_us = 2 * CLOCK_SECOND_US,
+				.statement_timeout_us = 2 * CLOCK_SECOND_US,
+			},
 		.migrate = migrate,
 		.interval_us = CLOCK_SECOND_US / 10,
 		.memory = 1 << 20,
@@ -164,8 +165,8 @@ ATTR_UNUSED static void world_start(struct world *w, const char *dsn,
 	};
 
 	w->flusher = flusher_new(&o);
-	assert_int_equal(pthread_create(&w->thread, NULL, fixture_run,
-					w->flusher), 0);
+	assert_int_equal(
+		pthread_create(&w->thread, NULL, fixture_run, w->flusher), 0);
 }
 
 ATTR_UNUSED static void world_stop(struct world *w)
@@ -270,8 +271,8 @@ static void encode_frame(const struct world *w, const struct frame *fr,
 		int64_t at = fr->time_us + (int64_t)i * fr->step_us;
 
 		assert_int_equal(batch_row_begin(&b), 0);
-		assert_int_equal(batch_set_text(&b, 0, mark, strlen(mark),
-						false), 0);
+		assert_int_equal(
+			batch_set_text(&b, 0, mark, strlen(mark), false), 0);
 		if (fr->categorical_x)
 			assert_int_equal(batch_set_text(&b, 1, "x", 1, false),
 					 0);
@@ -358,8 +359,7 @@ ATTR_UNUSED static struct sums read_sums(struct world *w, int64_t model_id)
 /* The deltas of a window (INT64_MIN: of all), merged.  Windows without a
  * baseline only. */
 ATTR_UNUSED static void read_profile(struct world *w, int64_t model_id,
-				     int64_t window_us,
-				     struct profile_set *out)
+				     int64_t window_us, struct profile_set *out)
 {
 	struct pg_params p;
 	struct pg_result *r;
@@ -449,8 +449,8 @@ ATTR_UNUSED static void run_script(struct pg *pg, const char *sql)
 }
 
 /* Frames number [from, to) with marks of their own and ${n} events. */
-ATTR_UNUSED static void append_marked(struct world *w, int from, int to, uint32_t n,
-			  bool with_keys)
+ATTR_UNUSED static void append_marked(struct world *w, int from, int to,
+				      uint32_t n, bool with_keys)
 {
 	for (int i = from; i < to; i++) {
 		char mark[16];
@@ -465,7 +465,8 @@ ATTR_UNUSED static void append_marked(struct world *w, int from, int to, uint32_
 	}
 }
 
-ATTR_UNUSED static void assert_marked(struct world *w, int from, int to, uint64_t n)
+ATTR_UNUSED static void assert_marked(struct world *w, int from, int to,
+				      uint64_t n)
 {
 	struct profile_set set;
 	char mark[16];
@@ -479,8 +480,8 @@ ATTR_UNUSED static void assert_marked(struct world *w, int from, int to, uint64_
 }
 
 ATTR_UNUSED static const char *const fixture_tables[] = {
-	"model", "source_position", "batch_key", "window_state", "dirty",
-	"delta", "baseline", "baseline_version",
+	"model", "source_position", "batch_key", "window_state",
+	"dirty", "delta",	    "baseline",	 "baseline_version",
 };
 
 /* Keep, or put back, all that the database knows of the model. */
@@ -493,14 +494,16 @@ ATTR_UNUSED static void snapshot(struct world *w, bool restore)
 			snprintf(sql, sizeof(sql),
 				 "BEGIN; DELETE FROM driftd.%s WHERE model_id "
 				 "= %" PRId64 "; INSERT INTO driftd.%s "
-				 "SELECT * FROM old_%s; COMMIT", fixture_tables[i],
-				 w->model_id, fixture_tables[i], fixture_tables[i]);
+				 "SELECT * FROM old_%s; COMMIT",
+				 fixture_tables[i], w->model_id,
+				 fixture_tables[i], fixture_tables[i]);
 		} else {
 			snprintf(sql, sizeof(sql),
 				 "DROP TABLE IF EXISTS old_%s; CREATE TEMP "
 				 "TABLE old_%s AS SELECT * FROM driftd.%s "
-				 "WHERE model_id = %" PRId64, fixture_tables[i],
-				 fixture_tables[i], fixture_tables[i], w->model_id);
+				 "WHERE model_id = %" PRId64,
+				 fixture_tables[i], fixture_tables[i],
+				 fixture_tables[i], w->model_id);
 		}
 		run_script(w->pg, sql);
 	}

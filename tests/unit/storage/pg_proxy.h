@@ -36,7 +36,7 @@ enum proxy_cut {
 	CUT_BEFORE_COMMIT, /* the server never sees it */
 	CUT_AFTER_COMMIT,  /* the server has done it, the answer is lost */
 	CUT_AFTER_BYTES,   /* of what the client sends */
-	STALL              /* accepted, and nothing more */
+	STALL		   /* accepted, and nothing more */
 };
 
 struct pg_proxy {
@@ -171,8 +171,11 @@ ATTR_UNUSED static void proxy_start(struct pg_proxy *p)
 
 	memset(p, 0, sizeof(*p));
 	assert_int_equal(
-		pg_exec(pg, "SELECT current_setting('unix_socket_directories'), "
-			    "current_setting('port')", NULL, &r, &e), 0);
+		pg_exec(pg,
+			"SELECT current_setting('unix_socket_directories'), "
+			"current_setting('port')",
+			NULL, &r, &e),
+		0);
 	p->own.sun_family = p->server.sun_family = AF_UNIX;
 	snprintf(p->dir, sizeof(p->dir), "/tmp/driftd-proxy-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
@@ -189,7 +192,8 @@ ATTR_UNUSED static void proxy_start(struct pg_proxy *p)
 	pg_free(pg);
 	p->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(p->listener, (const struct sockaddr *)&p->own,
-			      sizeof(p->own)), 0);
+			      sizeof(p->own)),
+			 0);
 	assert_int_equal(listen(p->listener, 16), 0);
 	assert_int_equal(pthread_create(&p->thread, NULL, proxy_run, p), 0);
 }

@@ -70,8 +70,8 @@ static struct baseline *make(double shift)
 	return out;
 }
 
-static int put(struct pg *pg, int64_t id, const char *name,
-	       const char *version, const struct baseline *b, bool activate,
+static int put(struct pg *pg, int64_t id, const char *name, const char *version,
+	       const struct baseline *b, bool activate,
 	       enum baseline_put_outcome *outcome)
 {
 	int rc = baseline_store_put(pg, id, name, "1", version, b, activate,
@@ -205,10 +205,12 @@ static void test_damage(void **state)
 	a = make(0);
 	cache = baseline_cache_new(1 << 20);
 	assert_int_equal(put(pg, id, name, "v1", a, false, &outcome), 0);
-	run(pg, "UPDATE driftd.baseline SET content = "
-		"set_byte(content, length(content) / 2, "
-		"get_byte(content, length(content) / 2) # 85) "
-		"WHERE model_id = $1", id);
+	run(pg,
+	    "UPDATE driftd.baseline SET content = "
+	    "set_byte(content, length(content) / 2, "
+	    "get_byte(content, length(content) / 2) # 85) "
+	    "WHERE model_id = $1",
+	    id);
 	assert_int_equal(baseline_store_get(pg, id, "v1", &got, NULL, &e), -1);
 	assert_int_equal(e.code, ERR_INVALID);
 	assert_null(baseline_cache_get(cache, pg, id, a->hash, false, &e));
@@ -245,8 +247,8 @@ static void test_cache_bound(void **state)
 	for (int i = 0; i < 8; i++) {
 		b[i] = make(i * 1e4);
 		snprintf(version, sizeof(version), "v%d", i);
-		assert_int_equal(put(pg, id, name, version, b[i], false,
-				     &outcome), 0);
+		assert_int_equal(
+			put(pg, id, name, version, b[i], false, &outcome), 0);
 	}
 	/* Room for about two. */
 	cache = baseline_cache_new(b[0]->memory * 5 / 2);
@@ -262,8 +264,8 @@ static void test_cache_bound(void **state)
 		}
 	/* Pinned: it was not evicted, and not read again. */
 	run(pg, "DELETE FROM driftd.baseline WHERE model_id = $1", id);
-	assert_ptr_equal(kept, baseline_cache_get(cache, pg, id, b[0]->hash,
-						  false, &e));
+	assert_ptr_equal(
+		kept, baseline_cache_get(cache, pg, id, b[0]->hash, false, &e));
 	assert_null(baseline_cache_get(cache, pg, id, b[1]->hash, false, &e));
 	assert_int_equal(e.code, ERR_NOT_FOUND);
 	baseline_cache_unpin(cache);

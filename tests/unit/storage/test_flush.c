@@ -19,14 +19,23 @@ static void test_counts(void **state)
 	world_init(&w);
 	world_open_journal(&w);
 	world_start(&w, test_dsn(), true);
-	append(&w, &(struct frame){.mark = "a", .time_us = T0, .step_us = 1,
-				   .n = 10, .n_rejected = 2});
-	append(&w, &(struct frame){.mark = "b", .time_us = T0 + HOUR - 5,
-				   .step_us = 1, .n = 10, .key = "k1"});
+	append(&w, &(struct frame){.mark = "a",
+				   .time_us = T0,
+				   .step_us = 1,
+				   .n = 10,
+				   .n_rejected = 2});
+	append(&w, &(struct frame){.mark = "b",
+				   .time_us = T0 + HOUR - 5,
+				   .step_us = 1,
+				   .n = 10,
+				   .key = "k1"});
 	drain(&w);
 	/* Again, in a span of its own; then twice in one span. */
-	append(&w, &(struct frame){.mark = "b", .time_us = T0 + HOUR - 5,
-				   .step_us = 1, .n = 10, .key = "k1"});
+	append(&w, &(struct frame){.mark = "b",
+				   .time_us = T0 + HOUR - 5,
+				   .step_us = 1,
+				   .n = 10,
+				   .key = "k1"});
 	drain(&w);
 	s = read_sums(&w, w.model_id);
 	assert_int_equal(s.n_rows, 1);
@@ -35,17 +44,31 @@ static void test_counts(void **state)
 	assert_int_equal(s.rejected, 2);
 	assert_int_equal(s.seq, 3);
 	world_stop(&w);
-	append(&w, &(struct frame){.mark = "c", .time_us = T0, .step_us = 1,
-				   .n = 3, .key = "k2"});
-	append(&w, &(struct frame){.mark = "c", .time_us = T0, .step_us = 1,
-				   .n = 3, .key = "k2"});
-	append(&w, &(struct frame){.mark = "d", .time_us = T0, .step_us = 1,
-				   .n = 4, .key = "k2"}); /* another body */
-	append(&w, &(struct frame){.mark = "e", .time_us = T0, .step_us = 1,
-				   .n = 5, .key = "k1"}); /* another body */
+	append(&w, &(struct frame){.mark = "c",
+				   .time_us = T0,
+				   .step_us = 1,
+				   .n = 3,
+				   .key = "k2"});
+	append(&w, &(struct frame){.mark = "c",
+				   .time_us = T0,
+				   .step_us = 1,
+				   .n = 3,
+				   .key = "k2"});
+	append(&w, &(struct frame){.mark = "d",
+				   .time_us = T0,
+				   .step_us = 1,
+				   .n = 4,
+				   .key = "k2"}); /* another body */
+	append(&w, &(struct frame){.mark = "e",
+				   .time_us = T0,
+				   .step_us = 1,
+				   .n = 5,
+				   .key = "k1"}); /* another body */
 	/* Times that do not ascend, over three windows. */
-	append(&w, &(struct frame){.mark = "f", .time_us = T0 + 2 * HOUR,
-				   .step_us = -HOUR / 2, .n = 5});
+	append(&w, &(struct frame){.mark = "f",
+				   .time_us = T0 + 2 * HOUR,
+				   .step_us = -HOUR / 2,
+				   .n = 5});
 	world_start(&w, test_dsn(), true);
 	drain(&w);
 	s = read_sums(&w, w.model_id);
@@ -118,23 +141,29 @@ static void test_late(void **state)
 	w.horizon_us = 2 * HOUR;
 	world_open_journal(&w);
 	world_start(&w, test_dsn(), true);
-	append(&w, &(struct frame){.mark = "new", .time_us = T0 + 10 * HOUR,
-				   .n = 1});
+	append(&w, &(struct frame){
+			   .mark = "new", .time_us = T0 + 10 * HOUR, .n = 1});
 	drain(&w);
 	/* Windows that end at 8 h or later are within the horizon: of hours
 	 * 5 to 9 the first two are late. */
-	append(&w, &(struct frame){.mark = "old", .time_us = T0 + 5 * HOUR,
-				   .step_us = HOUR, .n = 5});
+	append(&w, &(struct frame){.mark = "old",
+				   .time_us = T0 + 5 * HOUR,
+				   .step_us = HOUR,
+				   .n = 5});
 	drain(&w);
 	s = read_sums(&w, w.model_id);
 	assert_int_equal(s.late, 2);
 	assert_int_equal(s.applied, 4);
 	/* A pruned window takes nothing either. */
-	run_sql(w.pg, "UPDATE driftd.window_state SET pruned = true "
-		      "WHERE model_id = $1 AND window_start = "
-		      "'2026-01-01T08:00Z'", w.model_id);
-	append(&w, &(struct frame){.mark = "old", .time_us = T0 + 8 * HOUR,
-				   .step_us = HOUR, .n = 2});
+	run_sql(w.pg,
+		"UPDATE driftd.window_state SET pruned = true "
+		"WHERE model_id = $1 AND window_start = "
+		"'2026-01-01T08:00Z'",
+		w.model_id);
+	append(&w, &(struct frame){.mark = "old",
+				   .time_us = T0 + 8 * HOUR,
+				   .step_us = HOUR,
+				   .n = 2});
 	drain(&w);
 	s = read_sums(&w, w.model_id);
 	assert_int_equal(s.late, 3);
@@ -227,7 +256,8 @@ static void test_many_windows(void **state)
 	for (int i = 0; i < 5; i++)
 		append(&w, &(struct frame){.mark = i % 2 ? "odd" : "even",
 					   .time_us = T0 + 700 * HOUR * (i % 3),
-					   .step_us = HOUR / 3, .n = 3000});
+					   .step_us = HOUR / 3,
+					   .n = 3000});
 	world_start(&w, test_dsn(), true);
 	drain(&w);
 	s = read_sums(&w, w.model_id);
@@ -251,10 +281,10 @@ static void test_garbage(void **state)
 	world_open_journal(&w);
 	append(&w, &(struct frame){.mark = "a", .time_us = T0, .n = 3});
 	append(&w, &(struct frame){.garbage = "this is no batch at all",
-				   .n_claimed = 7, .n_rejected = 1});
+				   .n_claimed = 7,
+				   .n_rejected = 1});
 	append(&w, &(struct frame){.mark = "b", .time_us = T0, .n = 4});
-	append(&w, &(struct frame){.garbage = "nor is this",
-				   .n_claimed = 2});
+	append(&w, &(struct frame){.garbage = "nor is this", .n_claimed = 2});
 	world_start(&w, test_dsn(), true);
 	drain(&w);
 	s = read_sums(&w, w.model_id);
@@ -296,14 +326,16 @@ static void test_refused(void **state)
 		int64_t hour = i == 13 ? 5 : i == 29 ? 6 : i % 4;
 
 		snprintf(mark, sizeof(mark), "f%d", i);
-		append(&w, &(struct frame){.mark = mark, .n = 2,
+		append(&w, &(struct frame){.mark = mark,
+					   .n = 2,
 					   .time_us = T0 + hour * HOUR});
 	}
 	world_start(&w, test_dsn(), true);
 	drain(&w);
 	snprintf(sql, sizeof(sql),
 		 "DROP TRIGGER refuse_%s ON driftd.delta; "
-		 "DROP FUNCTION driftd.refuse_%s()", w.model, w.model);
+		 "DROP FUNCTION driftd.refuse_%s()",
+		 w.model, w.model);
 	run_script(w.pg, sql);
 	s = read_sums(&w, w.model_id);
 	assert_int_equal(s.applied, 76);
@@ -337,8 +369,10 @@ static void test_held_up(void **state)
 	drain(&w);
 	holder = test_pg(test_dsn());
 	fixture_ok(pg_begin(holder, &fixture_e));
-	run_sql(holder, "SELECT 1 FROM driftd.source_position "
-			"WHERE model_id = $1 FOR UPDATE", w.model_id);
+	run_sql(holder,
+		"SELECT 1 FROM driftd.source_position "
+		"WHERE model_id = $1 FOR UPDATE",
+		w.model_id);
 	append(&w, &(struct frame){.mark = "b", .time_us = T0, .n = 2});
 	append(&w, &(struct frame){.model = other, .time_us = T0, .n = 3});
 	began = clock_monotonic_us();
@@ -394,8 +428,10 @@ static void test_caught_up(void **state)
 	pg_result_free(r);
 	/* A new life says so at once, without an event. */
 	world_close(&w);
-	run_sql(w.pg, "UPDATE driftd.source_position SET caught_up_to = "
-		      "'epoch' WHERE model_id = $1", w.model_id);
+	run_sql(w.pg,
+		"UPDATE driftd.source_position SET caught_up_to = "
+		"'epoch' WHERE model_id = $1",
+		w.model_id);
 	world_open_journal(&w);
 	world_start(&w, test_dsn(), true);
 	for (int i = 0;; i++) {
@@ -405,8 +441,8 @@ static void test_caught_up(void **state)
 				   "SELECT caught_up_to > clock_timestamp() "
 				   "- interval '20 s' FROM "
 				   "driftd.source_position "
-				   "WHERE model_id = $1", &p, &r,
-				   &fixture_e));
+				   "WHERE model_id = $1",
+				   &p, &r, &fixture_e));
 		is_current = pg_get_bool(r, 0, 0);
 		pg_result_free(r);
 		if (is_current)
@@ -426,8 +462,10 @@ static int64_t count_keys(struct world *w)
 
 	pg_params_init(&p);
 	pg_add_int8(&p, w->model_id);
-	fixture_ok(pg_exec(w->pg, "SELECT count(*) FROM driftd.batch_key "
-				  "WHERE model_id = $1", &p, &r, &fixture_e));
+	fixture_ok(pg_exec(w->pg,
+			   "SELECT count(*) FROM driftd.batch_key "
+			   "WHERE model_id = $1",
+			   &p, &r, &fixture_e));
 	n = pg_get_int(r, 0, 0);
 	pg_params_release(&p);
 	pg_result_free(r);
@@ -446,17 +484,20 @@ static void test_keys_expire(void **state)
 	world_start(&w, test_dsn(), true);
 	append(&w, &(struct frame){.key = "old", .time_us = T0, .n = 1});
 	drain(&w);
-	run_sql(w.pg, "UPDATE driftd.batch_key SET created_at = "
-		      "clock_timestamp() - interval '30 h' "
-		      "WHERE model_id = $1", w.model_id);
+	run_sql(w.pg,
+		"UPDATE driftd.batch_key SET created_at = "
+		"clock_timestamp() - interval '30 h' "
+		"WHERE model_id = $1",
+		w.model_id);
 	append(&w, &(struct frame){.key = "new", .time_us = T0, .n = 1});
 	drain(&w);
 	world_stop(&w);
 	/* Another source that did not flush for 10 hours. */
-	run_sql(w.pg, "INSERT INTO driftd.source_position SELECT model_id, 1, "
-		      "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, "
-		      "clock_timestamp() - interval '10 h' "
-		      "FROM driftd.source_position WHERE model_id = $1",
+	run_sql(w.pg,
+		"INSERT INTO driftd.source_position SELECT model_id, 1, "
+		"0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, "
+		"clock_timestamp() - interval '10 h' "
+		"FROM driftd.source_position WHERE model_id = $1",
 		w.model_id);
 	world_start(&w, test_dsn(), true);
 	append(&w, &(struct frame){.time_us = T0, .n = 1});
@@ -465,8 +506,10 @@ static void test_keys_expire(void **state)
 	drain(&w);
 	assert_int_equal(count_keys(&w), 2);
 	world_stop(&w);
-	run_sql(w.pg, "DELETE FROM driftd.source_position "
-		      "WHERE model_id = $1 AND source_id = 1", w.model_id);
+	run_sql(w.pg,
+		"DELETE FROM driftd.source_position "
+		"WHERE model_id = $1 AND source_id = 1",
+		w.model_id);
 	world_start(&w, test_dsn(), true);
 	append(&w, &(struct frame){.time_us = T0, .n = 1});
 	drain(&w);

@@ -26,7 +26,7 @@ static void test_unknown_commit(void **state)
 	world_start(&w, proxy.dsn, true);
 	for (int round = 0; round < 60; round++) {
 		atomic_store(&proxy.bytes, rand() % 6000);
-		atomic_store(&proxy.cut, round % 3 == 0   ? CUT_AFTER_COMMIT
+		atomic_store(&proxy.cut, round % 3 == 0	  ? CUT_AFTER_COMMIT
 					 : round % 3 == 1 ? CUT_BEFORE_COMMIT
 							  : CUT_AFTER_BYTES);
 		append_marked(&w, n, n + 3, 2, true);
@@ -56,9 +56,11 @@ static void *kill_backends(void *arg)
 
 	while (!atomic_load(&k->stop)) {
 		clock_sleep_us(2000 + rand_r(&k->seed) % 20000);
-		if (pg_exec(pg, "SELECT count(pg_terminate_backend(pid)) "
-				"FROM pg_stat_activity WHERE "
-				"application_name = 'flush'", NULL, &r, &e))
+		if (pg_exec(pg,
+			    "SELECT count(pg_terminate_backend(pid)) "
+			    "FROM pg_stat_activity WHERE "
+			    "application_name = 'flush'",
+			    NULL, &r, &e))
 			continue;
 		atomic_fetch_add(&k->n_killed, (int)pg_get_int(r, 0, 0));
 		pg_result_free(r);
@@ -118,9 +120,10 @@ static void test_two_sources(void **state)
 			int frame = j ? 60 - i : i + 1;
 
 			snprintf(mark, sizeof(mark), "f%d", frame);
-			append(j ? &b : &a,
-			       &(struct frame){.mark = mark, .key = mark,
-					       .time_us = T0, .n = 2});
+			append(j ? &b : &a, &(struct frame){.mark = mark,
+							    .key = mark,
+							    .time_us = T0,
+							    .n = 2});
 		}
 	}
 	drain(&a);
@@ -185,8 +188,8 @@ static void test_older_database(void **state)
 	{
 		struct baseline *got = NULL;
 
-		fixture_ok(baseline_store_get(w.pg, w.model_id, "b", &got,
-					      NULL, &fixture_e));
+		fixture_ok(baseline_store_get(w.pg, w.model_id, "b", &got, NULL,
+					      &fixture_e));
 		baseline_free(got);
 	}
 	world_release(&w);

@@ -184,15 +184,15 @@ static void test_lost_tail_then_frames(void **state)
 	world_open_journal(&w);
 	append_marked(&w, 0, 5, 2, false);
 	for (int i = 0; i < 2; i++)
-		append(&w, &(struct frame){.model = other, .time_us = T0,
-					   .n = 1});
+		append(&w,
+		       &(struct frame){.model = other, .time_us = T0, .n = 1});
 	world_close(&w);
 	copy_dir(w.dir, backup);
 	world_open_journal(&w);
 	append_marked(&w, 5, 10, 2, false);
 	for (int i = 0; i < 4; i++)
-		append(&w, &(struct frame){.model = other, .time_us = T0,
-					   .n = 1});
+		append(&w,
+		       &(struct frame){.model = other, .time_us = T0, .n = 1});
 	world_start(&w, test_dsn(), true);
 	drain(&w);
 	world_close(&w);
@@ -249,8 +249,7 @@ static void test_damaged_journal(void **state)
 	world_open_journal(&w);
 	append_marked(&w, 0, 12, 2, false);
 	c = journal_cursor_new(w.journal);
-	while (n < 20 &&
-	       journal_next(c, position, &h, &fixture_e) == 1) {
+	while (n < 20 && journal_next(c, position, &h, &fixture_e) == 1) {
 		at[n++] = h.position;
 		position = h.end;
 	}

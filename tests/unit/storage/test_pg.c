@@ -53,8 +53,9 @@ static void test_values(void **state)
 	pg_add_time(&p, INT64_MIN);
 	pg_add_bool(&p, true);
 	pg_add_null(&p, 23);
-	ok(pg_exec(pg, "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
-		       "extract(epoch FROM $7)::float8, 'infinity'::timestamptz",
+	ok(pg_exec(pg,
+		   "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+		   "extract(epoch FROM $7)::float8, 'infinity'::timestamptz",
 		   &p, &r, &e));
 	assert_int_equal(pg_rows(r), 1);
 	assert_int_equal(pg_get_int(r, 0, 0), -5);
@@ -74,8 +75,10 @@ static void test_values(void **state)
 
 	pg_params_clear(&p);
 	pg_add_text_array(&p, texts, 4);
-	ok(pg_exec(pg, "SELECT t FROM unnest($1::text[]) WITH ORDINALITY "
-		       "AS u(t, i) ORDER BY i", &p, &r, &e));
+	ok(pg_exec(pg,
+		   "SELECT t FROM unnest($1::text[]) WITH ORDINALITY "
+		   "AS u(t, i) ORDER BY i",
+		   &p, &r, &e));
 	assert_int_equal(pg_rows(r), 4);
 	assert_string_equal(pg_get_text(r, 0, 0), "a");
 	assert_null(pg_get_text(r, 1, 0));
@@ -88,8 +91,10 @@ static void test_values(void **state)
 	pg_add_float8_array(&p, floats, 4);
 	pg_add_time_array(&p, times, 4);
 	pg_add_bool_array(&p, (const bool[]){true, false, true, false}, 4);
-	ok(pg_exec(pg, "SELECT * FROM unnest($1::bigint[], $2::float8[], "
-		       "$3::timestamptz[], $4::bool[])", &p, &r, &e));
+	ok(pg_exec(pg,
+		   "SELECT * FROM unnest($1::bigint[], $2::float8[], "
+		   "$3::timestamptz[], $4::bool[])",
+		   &p, &r, &e));
 	for (size_t i = 0; i < 4; i++) {
 		double v = pg_get_float8(r, i, 1);
 
@@ -104,8 +109,10 @@ static void test_values(void **state)
 	pg_params_clear(&p);
 	pg_add_bytea_array(&p, blobs, lens, 3);
 	pg_add_int8_array(&p, NULL, 0);
-	ok(pg_exec(pg, "SELECT b, cardinality($2) FROM unnest($1::bytea[]) "
-		       "AS u(b)", &p, &r, &e));
+	ok(pg_exec(pg,
+		   "SELECT b, cardinality($2) FROM unnest($1::bytea[]) "
+		   "AS u(b)",
+		   &p, &r, &e));
 	assert_memory_equal(pg_get_bytea(r, 0, 0, &len), "\0\1", 2);
 	assert_int_equal(len, 2);
 	assert_null(pg_get_bytea(r, 1, 0, &len));
@@ -174,8 +181,7 @@ static void test_errors(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		memset(&e, 0, sizeof(e));
-		assert_int_equal(pg_exec(pg, cases[i].sql, NULL, NULL, &e),
-				 -1);
+		assert_int_equal(pg_exec(pg, cases[i].sql, NULL, NULL, &e), -1);
 		assert_int_equal(e.code, cases[i].code);
 		assert_string_equal(e.sqlstate, cases[i].sqlstate);
 		assert_null(strchr(e.message, '\n'));
@@ -202,8 +208,10 @@ static void test_transactions(void **state)
 	assert_int_equal(pg_commit(pg, &e), -1);
 	assert_int_equal(e.code, ERR_TEMP);
 	ok(pg_begin(pg, &e));
-	ok(pg_exec_script(pg, "INSERT INTO t VALUES (2); "
-			      "INSERT INTO t VALUES (3)", &e));
+	ok(pg_exec_script(pg,
+			  "INSERT INTO t VALUES (2); "
+			  "INSERT INTO t VALUES (3)",
+			  &e));
 	ok(pg_commit(pg, &e));
 	ok(pg_exec(pg, "SELECT count(*) FROM t", NULL, &r, &e));
 	assert_int_equal(pg_get_int(r, 0, 0), 2);
@@ -248,8 +256,9 @@ static void test_stale_plan(void **state)
 	ok(pg_exec(pg, "SELECT * FROM public.test_pg_stale", NULL, NULL, &e));
 	ok(pg_exec(other, "ALTER TABLE public.test_pg_stale ADD y text", NULL,
 		   NULL, &e));
-	assert_int_equal(pg_exec(pg, "SELECT * FROM public.test_pg_stale",
-				 NULL, NULL, &e), -1);
+	assert_int_equal(pg_exec(pg, "SELECT * FROM public.test_pg_stale", NULL,
+				 NULL, &e),
+			 -1);
 	assert_int_equal(e.code, ERR_TEMP);
 	for (int i = 0; i < 500 && rc; i++) {
 		rc = pg_exec(pg, "SELECT * FROM public.test_pg_stale", NULL,

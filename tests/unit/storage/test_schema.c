@@ -91,9 +91,11 @@ static void test_from_nothing(void **state)
 	assert_int_equal(schema_migrate(pg, &e), 0);
 	assert_state(pg, SCHEMA_CURRENT);
 	assert_int_equal(schema_migrate(pg, &e), 0);
-	assert_int_equal(pg_exec(pg, "SELECT count(*), max(version) "
-				     "FROM driftd.schema_migration", NULL, &r,
-				 &e), 0);
+	assert_int_equal(pg_exec(pg,
+				 "SELECT count(*), max(version) "
+				 "FROM driftd.schema_migration",
+				 NULL, &r, &e),
+			 0);
 	assert_int_equal(pg_get_int(r, 0, 0), schema_version());
 	assert_int_equal(pg_get_int(r, 0, 1), schema_version());
 	pg_result_free(r);
