@@ -29,13 +29,18 @@
 
 #define SLACK 1e-12 /* relative: what the sums of the bounds round */
 
-/* A power of two, so that the width of the whole range is finite. */
+/*
+ * A power of two: with it the width of the whole range is finite, and shares
+ * of the least widths keep their digits.
+ */
 static double unit_for(const struct pair *p)
 {
 	double most = fmax(fmax(fabs(p->ref.min), fabs(p->ref.max)),
 			   fmax(fabs(p->cur.min), fabs(p->cur.max)));
 
-	return most > 0x1p1000 ? 0x1p24 : 1.0;
+	if (most > 0x1p1000)
+		return 0x1p24;
+	return most < 0x1p-900 ? 0x1p-160 : 1.0;
 }
 
 static struct area exact_area(const struct pair *p, enum area_kind kind)

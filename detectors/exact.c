@@ -59,6 +59,7 @@ void exact_clear(struct exact_column *c, enum column_kind kind)
 	c->mean = (double)NAN;
 	c->std0 = (double)NAN;
 	c->std = (double)NAN;
+	c->mean_low = 0.0;
 }
 
 /* The finite values, -0.0 as 0.0. */
@@ -261,6 +262,7 @@ static void fill_side(struct pair_side *s, const struct exact_column *c)
 	s->mean = c->mean;
 	s->std0 = c->std0;
 	s->std = c->std;
+	s->mean_low = c->mean_low;
 	if (c->kind == COLUMN_NUMERIC && c->n > 0) {
 		s->min = c->values[0];
 		s->max = c->values[c->n_distinct - 1];

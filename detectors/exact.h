@@ -46,6 +46,7 @@ struct exact_column {
 	uint32_t *counts; /* owned */
 	size_t cap_values, cap_counts;
 	double mean, std0, std; /* NaN without values; std also with one */
+	double mean_low;	/* what rounding took from the mean */
 
 	/* categorical: sorted by text */
 	struct exact_category *categories; /* owned */

@@ -26,15 +26,17 @@ static void add_p_values(const struct pair *p, const struct ks_distance *d,
 {
 	double n = (double)p->ref.n, m = (double)p->cur.n;
 	double root = sqrt(n / (n + m) * m);
-	double one_sample = ks_law_q((uint64_t)nearbyint(n / (n + m) * m),
-				     d->value);
+	uint64_t rounded = (uint64_t)nearbyint(n / (n + m) * m);
 
-	effect_add(out, "ks_pvalue_asymp", one_sample);
-	effect_add(out, "ks_pvalue_kolmogorov", out->p_value);
+	if (rounded > 0) { /* 0: one row against one */
+		out->p_value = ks_law_q(rounded, d->value);
+		effect_add(out, "ks_pvalue_asymp", out->p_value);
+	}
+	effect_add(out, "ks_pvalue_kolmogorov",
+		   special_kolmogorov_q(d->scaled));
 	effect_add(out, "ks_pvalue_stephens",
 		   special_kolmogorov_q((root + 0.12 + 0.11 / root) *
 					d->value));
-	out->p_value = one_sample;
 	if (p->ref.n > KS_EXACT_MAX || p->cur.n > KS_EXACT_MAX)
 		return;
 	out->p_value = ks_exact_q(p->ref.n, p->cur.n,

@@ -15,7 +15,7 @@
 static void mean_shift_run(const struct pair *p, struct finding *out)
 {
 	struct interval ref, cur, std;
-	double low, high, value;
+	double low, high, value, rest;
 
 	effect_init(p, out);
 	if (out->status != FINDING_OK)
@@ -27,9 +27,10 @@ static void mean_shift_run(const struct pair *p, struct finding *out)
 		effect_undefined(out);
 		return;
 	}
-	low = cur.lower - ref.upper;
-	high = cur.upper - ref.lower;
-	value = (interval_middle(cur) - interval_middle(ref)) /
+	rest = p->cur.mean_low - p->ref.mean_low;
+	low = cur.lower - ref.upper + rest;
+	high = cur.upper - ref.lower + rest;
+	value = (interval_middle(cur) - interval_middle(ref) + rest) /
 		interval_middle(std);
 	low /= low < 0.0 ? std.lower : std.upper;
 	high /= high < 0.0 ? std.upper : std.lower;

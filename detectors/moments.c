@@ -59,10 +59,31 @@ static void add_product(double *sum, double *low, double a, double b)
 	*low += error;
 }
 
+/* Sum of squares around the mean; what the mean's rounding adds, taken off. */
+static double squares_around(const struct exact_column *c, double scale,
+			     double mean)
+{
+	double squares = 0.0, lost = 0.0, sum = 0.0, low = 0.0;
+	size_t i;
+
+	for (i = 0; i < c->n_distinct; i++) {
+		double d = c->values[i] * scale - mean;
+		double term = d * d * c->counts[i] - lost;
+		double s = squares + term;
+
+		lost = (s - squares) - term;
+		squares = s;
+		add_product(&sum, &low, d, c->counts[i]);
+	}
+	sum += low;
+	squares -= sum * (sum / (double)c->n);
+	return squares > 0.0 ? squares : 0.0;
+}
+
 void moments_of_values(struct exact_column *c)
 {
 	double n = (double)c->n, sum = 0.0, low = 0.0, scale, mean, off;
-	double squares = 0.0, lost = 0.0;
+	double squares;
 	size_t i;
 
 	if (c->n == 0)
@@ -73,16 +94,9 @@ void moments_of_values(struct exact_column *c)
 		add_product(&sum, &low, c->values[i] * scale, c->counts[i]);
 	mean = sum / n;
 	off = (fma(-mean, n, sum) + low) / n;
-	mean += off;
-	for (i = 0; i < c->n_distinct; i++) {
-		double d = c->values[i] * scale - mean;
-		double term = d * d * c->counts[i] - lost;
-		double s = squares + term;
-
-		lost = (s - squares) - term;
-		squares = s;
-	}
-	c->mean = mean / scale;
+	c->mean = (mean + off) / scale;
+	c->mean_low = ((mean - c->mean * scale) + off) / scale;
+	squares = squares_around(c, scale, mean + off);
 	c->std0 = sqrt(squares / n) / scale;
 	c->std = c->n > 1 ? sqrt(squares / (n - 1.0)) / scale : (double)NAN;
 }

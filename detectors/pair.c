@@ -28,6 +28,7 @@ static void init_side(struct pair_side *s, const struct profile *p)
 	s->mean = (double)NAN;
 	s->std0 = (double)NAN;
 	s->std = (double)NAN;
+	s->mean_low = 0.0;
 	if (p == NULL)
 		return;
 	s->n = p->n_valid;

@@ -33,6 +33,7 @@ struct pair_side {
 	double min, max;
 	double mean, std0, std; /* exact numeric pairs only, else NaN: mean,
 				   standard deviations of ddof 0 and 1 */
+	double mean_low;	/* what rounding took from the mean */
 };
 
 struct pair {

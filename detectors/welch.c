@@ -25,7 +25,10 @@ static void welch_run(const struct pair *p, struct finding *out)
 		return;
 	a = p->ref.std / sqrt(n);
 	b = p->cur.std / sqrt(m);
-	effect_set(out, (p->cur.mean - p->ref.mean) / hypot(a, b));
+	/* of means in twice the precision: values one ulp apart count */
+	effect_set(out, ((p->cur.mean - p->ref.mean) +
+			 (p->cur.mean_low - p->ref.mean_low)) /
+				hypot(a, b));
 	/* (a^2 + b^2)^2 / (a^4/(n-1) + b^4/(m-1)) without the powers */
 	share = a > b ? b / a : a / b;
 	share *= share;
