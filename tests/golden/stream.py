@@ -14,8 +14,12 @@ import subprocess
 import sys
 import tempfile
 
-DRIFTD = os.environ["DRIFTD"]
-GOLDEN = os.path.join(os.environ["SHARED"], "golden", "sequential")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
+DRIFTD = os.environ.get("DRIFTD", os.path.join(BUILD, "driftd"))
+GOLDEN = os.path.join(os.environ.get("SHARED", os.path.join(
+    ROOT, "..", "shared")), "golden", "sequential")
 TIMEOUT_S = 60
 SR_START = 500  # values before it give mu0, and are not shown
 
@@ -192,6 +196,10 @@ def lists(names):
 
 
 def main():
+    if not os.access(DRIFTD, os.X_OK):
+        check(False, "there is no program %s" % DRIFTD)
+        print("stream: 0 passed, 1 failed, 0 skipped")
+        return 1
     errors()
     if os.path.isdir(GOLDEN):
         rows = golden_rows()
