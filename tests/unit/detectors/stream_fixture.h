@@ -109,7 +109,7 @@ static inline double shown(const struct stream *s, const char *member)
 	stream_show(s, &w);
 	v = json_parse(text.data, text.len, &e);
 	assert_non_null(v);
-	x = json_value_number(json_get(v, member), NAN);
+	x = json_value_number(json_get(v, member), (double)NAN);
 	json_free(v);
 	buf_release(&text);
 	return x;

@@ -201,9 +201,9 @@ static void test_values_refused(void **state)
 		struct stream *s = start(list[i], &settings);
 
 		(void)show(s, 1);
-		assert_refused(s, NAN);
-		assert_refused(s, INFINITY);
-		assert_refused(s, -INFINITY);
+		assert_refused(s, (double)NAN);
+		assert_refused(s, (double)INFINITY);
+		assert_refused(s, -(double)INFINITY);
 		assert_refused(s, 1e101);
 		assert_refused(s, -1e101);
 		if (list[i]->max <= 1) {
