@@ -48,7 +48,7 @@ static const char *const shape_names[N_SHAPES] = {
 	"shift 0.3 sigma", "sigma x 1.5",	"upper tenth + 0.5",
 	"2 % atom",	   "categories swapped"};
 
-enum { MONTH_METRICS = 16, QUANTILES = 4096, CHUNK = 10000 };
+enum { MONTH_METRICS = 32, QUANTILES = 4096, CHUNK = 10000 };
 
 struct month {
 	uint64_t seed;
@@ -58,6 +58,8 @@ struct month {
 	unsigned n_windows, onset;
 	unsigned n_baseline, n; /* rows */
 	unsigned n_threads;
+	double alpha;	    /* of a window; 0 = the default, 0.01 */
+	bool all_detectors; /* those not run by default at a threshold of 0.1 */
 };
 
 /* What one metric said of a column. */
@@ -82,6 +84,7 @@ struct month_run {
 	struct judge_spec spec;
 	struct judge_column *columns; /* owned */
 	struct month_column *results; /* owned */
+	struct thresholds thresholds[DETECTORS_MAX];
 	double quantile[QUANTILES + 1];
 	atomic_uint next;
 };
@@ -242,7 +245,10 @@ static inline void month_window(const struct month_run *r,
 					       : spec->n_columns),
 		     pair, &v);
 	for (i = 0; i < v.n; i++) {
-		out->drifted[w] = out->drifted[w] || v.items[i].drifted;
+		out->drifted[w] =
+			out->drifted[w] ||
+			(v.items[i].drifted &&
+			 detector_find(v.items[i].metric)->by_default);
 		month_note(out, &v.items[i], w >= r->month->onset);
 	}
 	verdicts_release(&v);
@@ -316,6 +322,20 @@ static inline void *month_worker(void *arg)
 	return NULL;
 }
 
+/* Default thresholds; 0.1 for what decides only when given one. */
+static inline void month_thresholds(struct thresholds *out)
+{
+	const struct detector *const *list;
+	size_t i, n;
+
+	list = detector_list(&n);
+	for (i = 0; i < n; i++) {
+		out[i] = list[i]->thresholds;
+		if (list[i]->decides && !list[i]->by_default)
+			out[i].error = 0.1;
+	}
+}
+
 static inline uint64_t month_default_detectors(void)
 {
 	const struct detector *const *list;
@@ -343,6 +363,7 @@ static inline void month_run(struct month_run *r, const struct month *m)
 	r->results = xcalloc(m->n_columns, sizeof(*r->results));
 	for (i = 1; i < QUANTILES; i++)
 		r->quantile[i] = -special_normal_q_inv((double)i / QUANTILES);
+	month_thresholds(r->thresholds);
 	for (i = 0; i < m->n_columns; i++) {
 		while (shape < N_SHAPES && used == m->n_shape[shape]) {
 			shape++;
@@ -357,13 +378,15 @@ static inline void month_run(struct month_run *r, const struct month *m)
 					? COLUMN_CATEGORICAL
 					: COLUMN_NUMERIC,
 			.importance = (double)NAN,
+			.thresholds = m->all_detectors ? r->thresholds : NULL,
 		};
 	}
 	r->spec = (struct judge_spec){
 		.columns = r->columns,
 		.n_columns = m->n_columns,
-		.detectors = month_default_detectors(),
-		.alpha = 0.01,
+		.detectors = m->all_detectors ? UINT64_MAX
+					      : month_default_detectors(),
+		.alpha = m->alpha > 0.0 ? m->alpha : 0.01,
 		.min_rows = m->n < 500 ? m->n : 500,
 	};
 	for (i = 0; i < n; i++) {

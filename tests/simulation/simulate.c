@@ -90,6 +90,7 @@ static void one_shape(uint64_t seed, enum shape shape, unsigned n)
 		.n_baseline = 100000,
 		.n = n,
 		.n_threads = 2,
+		.all_detectors = true,
 	};
 	unsigned fired[REPEATS], i, k = 0;
 	struct month_run r;
