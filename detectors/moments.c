@@ -30,6 +30,7 @@
 #define ROUNDING     0.5001 /* of one offset, and of its product */
 #define WIDTH_MIN    1e-300 /* narrower: 4096 / width may be infinite */
 #define SLACK	     1e-12  /* of what the interval's own arithmetic rounds */
+#define LEAST	     1e-322 /* and where that is no more than a bit */
 
 double interval_middle(struct interval i)
 {
@@ -153,8 +154,9 @@ struct interval moments_mean(const struct pair *p, const struct pair_side *s)
 		size += (double)s->count[j] / n *
 			fmax(fabs(v.lower), fabs(v.upper));
 	}
-	m.lower = fmax(m.lower - SLACK * size, s->min);
-	m.upper = fmin(m.upper + SLACK * size, s->max);
+	size = SLACK * size + LEAST * p->n_cells;
+	m.lower = fmax(m.lower - size, s->min);
+	m.upper = fmin(m.upper + size, s->max);
 	return m;
 }
 
@@ -208,8 +210,9 @@ struct interval moments_std0(const struct pair *p, const struct pair_side *s)
 	off = fmax(mean.upper - c, c - mean.lower) / unit;
 	square.lower = fmax(0.0, square.lower * (1.0 - SLACK) - off * off);
 	square.upper = fmin(1.0, square.upper * (1.0 + SLACK)); /* Popoviciu */
-	return (struct interval){sqrt(square.lower) * (1.0 - SLACK) * unit,
-				 sqrt(square.upper) * (1.0 + SLACK) * unit};
+	return (struct interval){
+		fmax(0.0, sqrt(square.lower) * (1.0 - SLACK) * unit - LEAST),
+		sqrt(square.upper) * (1.0 + SLACK) * unit + LEAST};
 }
 
 /* Order statistic ${rank}, as far as the cells tell. */
