@@ -83,10 +83,12 @@ size_t dataset_cut_skip(const char *data, size_t len, uint64_t n)
 
 uint64_t dataset_cut_lines(const char *data, size_t len)
 {
+	const char *p = data, *end = data + len;
 	uint64_t n = 0;
 
-	/* in a loop that the compiler turns into vectors */
-	for (size_t i = 0; i < len; i++)
-		n += data[i] == '\n';
+	while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		n++;
+		p++;
+	}
 	return n;
 }
