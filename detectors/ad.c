@@ -61,9 +61,8 @@ static double variance(double n, double m)
 	a = (4.0 * g - 6.0) * (k - 1.0) + (10.0 - 6.0 * g) * inverse;
 	b = (2.0 * g - 4.0) * k * k + 8.0 * h * k +
 	    (2.0 * g - 14.0 * h - 4.0) * inverse - 8.0 * h + 4.0 * g - 6.0;
-	c = (6.0 * h + 2.0 * g - 2.0) * k * k +
-	    (4.0 * h - 4.0 * g + 6.0) * k + (2.0 * h - 6.0) * inverse +
-	    4.0 * h;
+	c = (6.0 * h + 2.0 * g - 2.0) * k * k + (4.0 * h - 4.0 * g + 6.0) * k +
+	    (2.0 * h - 6.0) * inverse + 4.0 * h;
 	d = (2.0 * h + 6.0) * k * k - 4.0 * h * k;
 	return (((a * total + b) * total + c) * total + d) /
 	       ((total - 1.0) * (total - 2.0) * (total - 3.0));
@@ -75,7 +74,7 @@ static const double critical[LEVELS] = {
 	1.96 + 1.149 - 0.391,  2.326 + 1.822 - 0.396, 2.573 + 2.364 - 0.345,
 	3.085 + 3.615 - 0.154,
 };
-static const double level[LEVELS] = {0.25, 0.1,   0.05, 0.025,
+static const double level[LEVELS] = {0.25, 0.1,	  0.05, 0.025,
 				     0.01, 0.005, 0.001};
 
 /*
@@ -107,8 +106,7 @@ static double interpolate(double x)
 		y2 += y * q;
 	}
 	x -= mean;
-	return exp(y0 + y1 * x +
-		   y2 / s4 * (x * x - turn * x - s2 / LEVELS));
+	return exp(y0 + y1 * x + y2 / s4 * (x * x - turn * x - s2 / LEVELS));
 }
 
 static double p_value(double x)

@@ -155,8 +155,8 @@ struct area area_between(const struct pair *p, enum area_kind kind)
 		struct stretch s;
 
 		if (w > 0.0 && isfinite(ref.upper - ref.lower)) {
-			measure(&s, (double)f / n, (double)g / m, &ref, &cur,
-				n, m);
+			measure(&s, (double)f / n, (double)g / m, &ref, &cur, n,
+				m);
 			add_cell(&sum, kind, &s, w);
 		} else if (w > 0.0) {
 			sum.upper += w; /* |h| <= 1 */

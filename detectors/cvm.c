@@ -93,8 +93,8 @@ static double tail(double x)
 			double u = middle + M_PI_2 * cos(angle);
 
 			/* -sin u = cos(u - middle), k or not */
-			part += sqrt(1.0 / (u * cos(u - middle))) *
-				sin(angle) * exp(-x * u * u / 2.0);
+			part += sqrt(1.0 / (u * cos(u - middle))) * sin(angle) *
+				exp(-x * u * u / 2.0);
 		}
 		sum += k % 2 != 0 ? part : -part;
 	}
@@ -111,10 +111,10 @@ static double p_value(double t, double n, double m)
 {
 	double total = n + m, nm = n * m;
 	double mean = (1.0 + 1.0 / total) / 6.0;
-	double variance = (total + 1.0) / (total * total) *
-			  (4.0 * nm * total - 3.0 * (n * n + m * m) -
-			   2.0 * nm) /
-			  (4.0 * nm);
+	double variance =
+		(total + 1.0) / (total * total) *
+		(4.0 * nm * total - 3.0 * (n * n + m * m) - 2.0 * nm) /
+		(4.0 * nm);
 	double x = 1.0 / 6.0 + (t - mean) / sqrt(variance);
 
 	/* below, the limit law has less than 1e-17 */
@@ -131,8 +131,7 @@ static void cvm_run(const struct pair *p, struct finding *out)
 	if (out->status != FINDING_OK)
 		return;
 	effect_set(out, statistic(p));
-	out->p_value =
-		p_value(out->value, (double)p->ref.n, (double)p->cur.n);
+	out->p_value = p_value(out->value, (double)p->ref.n, (double)p->cur.n);
 }
 
 const struct detector detector_cvm = {

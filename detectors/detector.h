@@ -19,7 +19,7 @@ enum finding_status {
 	FINDING_OK,
 	FINDING_EMPTY,		/* no current value, or no reference value */
 	FINDING_NOT_APPLICABLE, /* this column has no such measure */
-	FINDING_UNDEFINED,	/* its formula divides by zero here: no number */
+	FINDING_UNDEFINED, /* its formula divides by zero here: no number */
 };
 
 /* A further number of the same measure: {"chi2_dof", 3}. */

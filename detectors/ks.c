@@ -34,9 +34,9 @@ static void add_p_values(const struct pair *p, const struct ks_distance *d,
 	}
 	effect_add(out, "ks_pvalue_kolmogorov",
 		   special_kolmogorov_q(d->scaled));
-	effect_add(out, "ks_pvalue_stephens",
-		   special_kolmogorov_q((root + 0.12 + 0.11 / root) *
-					d->value));
+	effect_add(
+		out, "ks_pvalue_stephens",
+		special_kolmogorov_q((root + 0.12 + 0.11 / root) * d->value));
 	if (p->ref.n > KS_EXACT_MAX || p->cur.n > KS_EXACT_MAX)
 		return;
 	out->p_value = ks_exact_q(p->ref.n, p->cur.n,

@@ -89,8 +89,8 @@ void moments_of_values(struct exact_column *c)
 
 	if (c->n == 0)
 		return;
-	scale = scale_for(fmax(fabs(c->values[0]),
-			       fabs(c->values[c->n_distinct - 1])));
+	scale = scale_for(
+		fmax(fabs(c->values[0]), fabs(c->values[c->n_distinct - 1])));
 	for (i = 0; i < c->n_distinct; i++)
 		add_product(&sum, &low, c->values[i] * scale, c->counts[i]);
 	mean = sum / n;
@@ -122,8 +122,8 @@ struct inner_values moments_inner(const struct pair *p,
 		v.offset.upper = s->max - v.lower;
 	if (j == 0 || j == last || n == 0 || !(w > WIDTH_MIN) || isinf(w))
 		return v;
-	mean = (double)(s->sum[j] - (int64_t)OFFSET_UNITS *
-					    (int64_t)s->equal[j]) /
+	mean = (double)(s->sum[j] -
+			(int64_t)OFFSET_UNITS * (int64_t)s->equal[j]) /
 	       v.n;
 	off = ROUNDING / OFFSET_UNITS;
 	v.offset.lower = fmax(0.0, (mean / OFFSET_UNITS - off)) * w;
@@ -147,10 +147,10 @@ struct interval moments_mean(const struct pair *p, const struct pair_side *s)
 		if (s->count[j] == 0)
 			continue;
 		v = moments_inner(p, s, j);
-		m.lower += equal * v.upper +
-			   v.n / n * (v.lower + v.offset.lower);
-		m.upper += equal * v.upper +
-			   v.n / n * (v.lower + v.offset.upper);
+		m.lower +=
+			equal * v.upper + v.n / n * (v.lower + v.offset.lower);
+		m.upper +=
+			equal * v.upper + v.n / n * (v.lower + v.offset.upper);
 		size += (double)s->count[j] / n *
 			fmax(fabs(v.lower), fabs(v.upper));
 	}
@@ -187,10 +187,9 @@ static struct interval mean_square(const struct pair *p,
 		else if (to < 0.0)
 			m.lower += v.n / n * to * to;
 		/* the chord of v^2 over [l, u] is v (l + u) - l u */
-		m.upper += at_edge + v.n / n *
-					     (fmax(from * (l + u),
-						   to * (l + u)) -
-					      l * u);
+		m.upper +=
+			at_edge +
+			v.n / n * (fmax(from * (l + u), to * (l + u)) - l * u);
 	}
 	return m;
 }

@@ -45,7 +45,6 @@ struct inner_values {
 	struct interval offset;
 };
 struct inner_values moments_inner(const struct pair *p,
-				  const struct pair_side *s,
-				  uint32_t j);
+				  const struct pair_side *s, uint32_t j);
 
 #endif

@@ -56,8 +56,7 @@ static void mwu_run(const struct pair *p, struct finding *out)
 		   ((total + 1.0) - r.ties / (total * (total - 1.0)));
 	effect_set(out, r.u);
 	most = fmax(r.u, n * m - r.u) - n * m / 2.0;
-	out->p_value =
-		2.0 * special_normal_q((most - 0.5) / sqrt(variance));
+	out->p_value = 2.0 * special_normal_q((most - 0.5) / sqrt(variance));
 	out->p_value = out->p_value < 1.0 ? out->p_value : 1.0;
 }
 

@@ -63,7 +63,8 @@ static void quantile_shift_run(const struct pair *p, struct finding *out)
 const struct detector detector_quantile_shift = {
 	.name = "quantile_shift",
 	.metric = "quantile_shift",
-	.summary = "largest change of a quantile in reference standard deviations",
+	.summary =
+		"largest change of a quantile in reference standard deviations",
 	.kinds = DETECTOR_KINDS_NUMERIC,
 	.thresholds = EFFECT_NO_THRESHOLDS,
 	.run = quantile_shift_run,

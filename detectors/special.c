@@ -70,8 +70,7 @@ double special_normal_q(double z)
 /* t to the z of about the same tail (Abramowitz and Stegun, 26.7.8). */
 static double student_to_normal(double t, double dof)
 {
-	return t * (1.0 - 1.0 / (4.0 * dof)) /
-	       sqrt(1.0 + t * t / (2.0 * dof));
+	return t * (1.0 - 1.0 / (4.0 * dof)) / sqrt(1.0 + t * t / (2.0 * dof));
 }
 
 double special_student_q(double t, double dof)
@@ -85,9 +84,9 @@ double special_student_q(double t, double dof)
 	if (t < 0.0)
 		return 1.0 - special_student_q(-t, dof);
 	/* by the beta function: gsl_cdf_tdist_Q has 5 digits at large dof */
-	if (dof < 1e7 && gsl_sf_beta_inc_e(dof / 2.0, 0.5,
-					   1.0 / (1.0 + t / dof * t), &r) ==
-				 GSL_SUCCESS)
+	if (dof < 1e7 &&
+	    gsl_sf_beta_inc_e(dof / 2.0, 0.5, 1.0 / (1.0 + t / dof * t), &r) ==
+		    GSL_SUCCESS)
 		return r.val / 2.0;
 	return special_normal_q(student_to_normal(t, dof));
 }

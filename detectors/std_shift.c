@@ -25,10 +25,9 @@ static void std_shift_run(const struct pair *p, struct finding *out)
 		effect_undefined(out);
 		return;
 	}
-	effect_set_bounds(out,
-			  interval_middle(cur) / interval_middle(ref) - 1.0,
-			  cur.lower / ref.upper - 1.0,
-			  cur.upper / ref.lower - 1.0);
+	effect_set_bounds(
+		out, interval_middle(cur) / interval_middle(ref) - 1.0,
+		cur.lower / ref.upper - 1.0, cur.upper / ref.lower - 1.0);
 }
 
 const struct detector detector_std_shift = {

@@ -153,7 +153,8 @@ static inline const char *shared(void)
 	return path != NULL ? path : "../shared";
 }
 
-static inline char *path_of(const char *folder, const char *set, const char *file)
+static inline char *path_of(const char *folder, const char *set,
+			    const char *file)
 {
 	struct buf b;
 
@@ -179,7 +180,8 @@ static inline void series_add(struct series *s, const char *text)
 				   : dict_add(s->texts, text, strlen(text));
 }
 
-static inline void series_init(struct series *s, enum column_kind kind, size_t rows)
+static inline void series_init(struct series *s, enum column_kind kind,
+			       size_t rows)
 {
 	memset(s, 0, sizeof(*s));
 	s->kind = kind;
@@ -214,7 +216,8 @@ static inline void series_release(struct series *s)
 }
 
 /* A column of the analysis; the label comes from labels.csv by id. */
-static inline void load_current(struct set *set, size_t c, enum column_kind kind)
+static inline void load_current(struct set *set, size_t c,
+				enum column_kind kind)
 {
 	const struct table *t = &set->tables[1], *labels = &set->tables[2];
 	long column = table_column(t, set->names[c]);
@@ -252,7 +255,8 @@ static inline void load_current(struct set *set, size_t c, enum column_kind kind
 	dict_free(ids);
 }
 
-static inline void load_reference(struct set *set, size_t c, enum column_kind kind)
+static inline void load_reference(struct set *set, size_t c,
+				  enum column_kind kind)
 {
 	const struct table *t = &set->tables[0];
 	long column = table_column(t, set->names[c]);
@@ -299,7 +303,7 @@ static inline void build_baseline(struct set *set)
 }
 
 static inline void load_columns(struct set *set, const char *key,
-			 enum column_kind kind)
+				enum column_kind kind)
 {
 	const struct json_value *list = json_get(set->schema, key);
 	size_t i;

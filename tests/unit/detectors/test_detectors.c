@@ -138,8 +138,7 @@ static void registry_is_sound(void **state)
 		assert_non_null(all[i]->run);
 		assert_true((all[i]->bound != NULL) == all[i]->decides);
 		/* what decides by default has a threshold; others may */
-		assert_true(all[i]->decides ||
-			    isnan(all[i]->thresholds.error));
+		assert_true(all[i]->decides || isnan(all[i]->thresholds.error));
 		assert_true(!all[i]->by_default || !all[i]->offline);
 		assert_true(!all[i]->always || all[i]->by_default);
 		assert_int_equal(detector_index(all[i]), i);

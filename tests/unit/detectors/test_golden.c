@@ -231,8 +231,8 @@ static void judge_rows(struct set *set, size_t start, size_t end,
 		       struct buf *drifted)
 {
 	struct judge_column columns[COLUMNS_MAX];
-	struct judge_spec spec = {columns, set->n_columns, UINT64_MAX, 0.01,
-				  500, NULL};
+	struct judge_spec spec = {
+		columns, set->n_columns, UINT64_MAX, 0.01, 500, NULL};
 	struct profile_set window;
 	struct verdicts v = {.items = NULL};
 	struct err e;

@@ -101,10 +101,9 @@ static void add_findings(struct rows *r, const struct pair *p)
 static bool is_only_ours(const char *metric)
 {
 	static const char *const names[] = {
-		"ks_pvalue",	 "ks_robust", "mean_shift",
-		"std_shift",	 "q05_shift", "q25_shift",
-		"q50_shift",	 "q75_shift", "q95_shift",
-		"invalid_share", "quantile_shift"};
+		"ks_pvalue", "ks_robust",     "mean_shift",    "std_shift",
+		"q05_shift", "q25_shift",     "q50_shift",     "q75_shift",
+		"q95_shift", "invalid_share", "quantile_shift"};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

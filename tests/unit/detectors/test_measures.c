@@ -180,11 +180,10 @@ static void symmetry_holds(void **state)
 		&detector_ks, &detector_wasserstein, &detector_energy_distance,
 		&detector_cvm, &detector_ad};
 	static const struct detector *const of_texts[] = {
-		&detector_psi,	     &detector_psi_eps1e6,
-		&detector_psi_laplace, &detector_js,
-		&detector_hellinger,   &detector_tv,
-		&detector_linf,	     &detector_chi2,
-		&detector_g,	     &detector_cramers_v};
+		&detector_psi,	    &detector_psi_eps1e6, &detector_psi_laplace,
+		&detector_js,	    &detector_hellinger,  &detector_tv,
+		&detector_linf,	    &detector_chi2,	  &detector_g,
+		&detector_cramers_v};
 	struct both b = {.pair = {.memory = NULL}};
 	struct both c = {.pair = {.memory = NULL}};
 	double v[N], w[N];
@@ -201,8 +200,9 @@ static void symmetry_holds(void **state)
 		v[0] = -77.0; /* not all equal */
 		both_numbers(&b, v, n, w, m);
 		both_numbers(&c, w, m, v, n);
-		symmetric(of_numbers, sizeof(of_numbers) / sizeof(of_numbers[0]),
-			  &b.pair, &c.pair);
+		symmetric(of_numbers,
+			  sizeof(of_numbers) / sizeof(of_numbers[0]), &b.pair,
+			  &c.pair);
 		assert_true(value_of(&detector_mwu, &b.pair) +
 				    value_of(&detector_mwu, &c.pair) ==
 			    (double)(n * m));
@@ -229,14 +229,22 @@ static void symmetry_holds(void **state)
 static void scale_and_order_do_not_matter(void **state)
 {
 	static const struct detector *const same[] = {
-		&detector_psi,	      &detector_psi_laplace,
-		&detector_psi_left,   &detector_js,
-		&detector_hellinger,  &detector_tv,
-		&detector_kl,	      &detector_ks,
-		&detector_ks_robust,  &detector_cvm,
-		&detector_ad,	      &detector_mwu,
-		&detector_mean_shift, &detector_std_shift,
-		&detector_welch,      &detector_wasserstein_norm,
+		&detector_psi,
+		&detector_psi_laplace,
+		&detector_psi_left,
+		&detector_js,
+		&detector_hellinger,
+		&detector_tv,
+		&detector_kl,
+		&detector_ks,
+		&detector_ks_robust,
+		&detector_cvm,
+		&detector_ad,
+		&detector_mwu,
+		&detector_mean_shift,
+		&detector_std_shift,
+		&detector_welch,
+		&detector_wasserstein_norm,
 		&detector_quantile_shift};
 	struct both b = {.pair = {.memory = NULL}};
 	struct both c = {.pair = {.memory = NULL}};
@@ -260,8 +268,7 @@ static void scale_and_order_do_not_matter(void **state)
 		assert_true(value_of(&detector_wasserstein, &c.pair) ==
 			    4.0 * value_of(&detector_wasserstein, &b.pair));
 		NEAR(value_of(&detector_energy_distance, &c.pair),
-		     2.0 * value_of(&detector_energy_distance, &b.pair),
-		     1e-15);
+		     2.0 * value_of(&detector_energy_distance, &b.pair), 1e-15);
 	}
 	both_release(&b);
 	both_release(&c);

@@ -178,8 +178,7 @@ static void numbers(int round, struct exact_space *space,
 	draw_all(cur, m, other, factor, shift);
 	(void)snprintf(what, sizeof(what), "round %d, shapes %d, %d", round,
 		       (int)shape, (int)other);
-	online_numbers(&o, ref, n, cur, m,
-		       16 + (unsigned)rng_below(&rng, 300));
+	online_numbers(&o, ref, n, cur, m, 16 + (unsigned)rng_below(&rng, 300));
 	exact_column_numbers(&sides[0], ref, n, space);
 	exact_column_numbers(&sides[1], cur, m, space);
 	exact_bins_init(&bins, &sides[0]);
