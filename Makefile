@@ -3,7 +3,8 @@
 # make            build/driftd            make check    every test
 # make run        the demonstration       make bench    figures, as ratios
 # make install    PREFIX, DESTDIR         make lint     format, analysers
-# make fuzz       the fuzz targets        make clean
+# make fuzz       the fuzz targets        make simulate   false alarms and missed drift
+# make clean
 #
 # V=1 shows commands; CC=clang, SAN=address|thread (address brings undefined with it), WERROR=1,
 # BUILD=dir are understood by all of them.
@@ -108,7 +109,12 @@ BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(BENCH_SRCS))
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(call libs_upto,daemon)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(filter %.a,$^) $(LDLIBS)
 
-.PHONY: unit unit-programs unit-threaded bench-programs
+SIMULATION_SRCS := $(shell find tests/simulation -name '*.c' 2>/dev/null | LC_ALL=C sort)
+SIMULATION := $(patsubst %.c,$(BUILD)/%,$(SIMULATION_SRCS))
+$(SIMULATION): $(BUILD)/%: $(BUILD)/%.o $(call libs_upto,detectors)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(filter %.a,$^) $(LDLIBS)
+
+.PHONY: unit unit-programs unit-threaded bench-programs simulate
 unit-programs: $(UNIT)
 unit-threaded: $(UNIT_THREADED)
 bench-programs: $(BENCH_PROGRAMS)
@@ -130,6 +136,9 @@ check:
 
 bench: all bench-programs
 	BUILD=$(BUILD) tests/bench/run
+
+simulate: $(SIMULATION)
+	BUILD=$(BUILD) tests/simulation/run
 
 lint:
 	tests/scripts/lint

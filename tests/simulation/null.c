@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BINS_MAX = 1024, N_ALPHAS = 3, REFERENCES = 40, WINDOWS = 250 };
+enum { BINS_MAX = 1024, N_ALPHAS = 3, REFERENCES = 40, WINDOWS = 100 };
 
 static const double alphas[N_ALPHAS] = {1e-2, 1e-3, 1e-4};
 
@@ -148,15 +148,14 @@ static void simulate(const struct law *law, uint64_t n_ref, uint64_t n_cur,
 	}
 }
 
-static void print_row(const char *name, const uint64_t *n, uint64_t n_windows)
+/* The three figures of one bound, by alpha. */
+static void print_figures(const uint64_t *n, uint64_t n_windows)
 {
 	size_t a;
 
-	printf("  %-12s", name);
+	printf(" ");
 	for (a = 0; a < N_ALPHAS; a++)
-		printf(" %8.2f", (double)n[a] / (double)n_windows / alphas[a]);
-	printf("\n");
-	(void)fflush(stdout);
+		printf(" %7.2f", (double)n[a] / (double)n_windows / alphas[a]);
 }
 
 int main(int argc, char **argv)
@@ -165,20 +164,24 @@ int main(int argc, char **argv)
 	size_t l, s;
 
 	special_init();
-	printf("share of windows above the bound, over alpha = 1e-2 1e-3 "
-	       "1e-4\n");
+	printf("share of windows above the bound, over alpha, for alpha = "
+	       "1e-2, 1e-3, 1e-4 (%d windows each)\n\n",
+	       REFERENCES * WINDOWS * (scale > 0 ? scale : 1));
+	printf("%-11s %7s %5s  %-24s  %-24s  %-24s\n", "bins", "n", "m",
+	       "    psi, chi-square", "    psi", "    js");
 	for (l = 0; l < sizeof(laws) / sizeof(laws[0]); l++) {
 		for (s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 			struct tally t = {.n_windows = 0};
 
 			simulate(&laws[l], sizes[s].n_ref, sizes[s].n_cur,
 				 scale > 0 ? scale : 1, &t);
-			printf("%s, n = %llu, m = %llu\n", laws[l].name,
+			printf("%-11s %7llu %5llu", laws[l].name,
 			       (unsigned long long)sizes[s].n_ref,
 			       (unsigned long long)sizes[s].n_cur);
-			print_row("psi, chi2", t.n_plain, t.n_windows);
-			print_row("psi", t.n_psi, t.n_windows);
-			print_row("js", t.n_js, t.n_windows);
+			print_figures(t.n_plain, t.n_windows);
+			print_figures(t.n_psi, t.n_windows);
+			print_figures(t.n_js, t.n_windows);
+			printf("\n");
 		}
 	}
 	return 0;
