@@ -35,8 +35,8 @@
  */
 static double unit_for(const struct pair *p)
 {
-	double most = fmax(fmax(fabs(p->ref.min), fabs(p->ref.max)),
-			   fmax(fabs(p->cur.min), fabs(p->cur.max)));
+	double most = larger(larger(fabs(p->ref.min), fabs(p->ref.max)),
+			     larger(fabs(p->cur.min), fabs(p->cur.max)));
 
 	if (most > 0x1p1000)
 		return 0x1p24;
@@ -108,11 +108,11 @@ static void add_cell(struct area *sum, enum area_kind kind,
 		lower = apply(kind, s->mean.lower);
 	else
 		lower = s->mean.upper < 0.0 ? apply(kind, s->mean.upper) : 0.0;
-	upper = fmax(chord(kind, s, s->mean.lower),
-		     chord(kind, s, s->mean.upper));
+	upper = larger(chord(kind, s, s->mean.lower),
+		       chord(kind, s, s->mean.upper));
 	shift = interval_middle(s->mean) - (s->from + s->to) / 2.0;
 	value = mean_of(kind, s->from + shift, s->to + shift);
-	value = fmin(fmax(value, lower), upper);
+	value = smaller(larger(value, lower), upper);
 	sum->lower += lower * w;
 	sum->upper += upper * w;
 	sum->value += value * w;
@@ -133,9 +133,9 @@ static void measure(struct stretch *s, double f, double g,
 			dg * (1.0 - cur->offset.lower / w);
 	s->mean.upper = s->from + df * (1.0 - ref->offset.lower / w) -
 			dg * (1.0 - cur->offset.upper / w);
-	s->mean.lower = fmax(s->mean.lower - SLACK, s->least);
-	s->mean.upper = fmin(s->mean.upper + SLACK, s->most);
-	s->mean.lower = fmin(s->mean.lower, s->mean.upper);
+	s->mean.lower = larger(s->mean.lower - SLACK, s->least);
+	s->mean.upper = smaller(s->mean.upper + SLACK, s->most);
+	s->mean.lower = smaller(s->mean.lower, s->mean.upper);
 }
 
 struct area area_between(const struct pair *p, enum area_kind kind)

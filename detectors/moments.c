@@ -49,12 +49,17 @@ static double scale_for(double most)
 	return ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
 }
 
-/* sum += a b, the error of both operations kept in ${low}. */
-static void add_product(double *sum, double *low, double a, double b)
+/* sum += a n, the error of both operations kept in ${low}. */
+static inline void add_product(double *sum, double *low, double a, uint32_t n)
 {
-	double product = a * b, error = fma(a, b, -product);
-	double s = *sum + product, other = s - *sum;
+	double product = a, error = 0.0, s, other;
 
+	if (n != 1) { /* fma is a call; most values occur once */
+		product = a * n;
+		error = fma(a, n, -product);
+	}
+	s = *sum + product;
+	other = s - *sum;
 	error += (*sum - (s - other)) + (product - other);
 	*sum = s;
 	*low += error;
@@ -90,7 +95,7 @@ void moments_of_values(struct exact_column *c)
 	if (c->n == 0)
 		return;
 	scale = scale_for(
-		fmax(fabs(c->values[0]), fabs(c->values[c->n_distinct - 1])));
+		larger(fabs(c->values[0]), fabs(c->values[c->n_distinct - 1])));
 	for (i = 0; i < c->n_distinct; i++)
 		add_product(&sum, &low, c->values[i] * scale, c->counts[i]);
 	mean = sum / n;
@@ -110,8 +115,8 @@ struct inner_values moments_inner(const struct pair *p,
 	uint32_t last = p->n_cells - 1;
 	double w, mean, off;
 
-	v.lower = j > 0 ? p->edges[j - 1] : fmin(p->ref.min, p->cur.min);
-	v.upper = j < last ? p->edges[j] : fmax(p->ref.max, p->cur.max);
+	v.lower = j > 0 ? p->edges[j - 1] : smaller(p->ref.min, p->cur.min);
+	v.upper = j < last ? p->edges[j] : larger(p->ref.max, p->cur.max);
 	if (!(v.lower < v.upper)) /* an outer cell without values */
 		v.lower = v.upper = j > 0 ? p->edges[j - 1] : v.upper;
 	w = v.upper - v.lower;
@@ -126,9 +131,10 @@ struct inner_values moments_inner(const struct pair *p,
 			(int64_t)OFFSET_UNITS * (int64_t)s->equal[j]) /
 	       v.n;
 	off = ROUNDING / OFFSET_UNITS;
-	v.offset.lower = fmax(0.0, (mean / OFFSET_UNITS - off)) * w;
-	v.offset.upper = fmin(1.0, fmax(0.0, mean / OFFSET_UNITS + off)) * w;
-	v.offset.lower = fmin(v.offset.lower, v.offset.upper);
+	v.offset.lower = larger(0.0, (mean / OFFSET_UNITS - off)) * w;
+	v.offset.upper =
+		smaller(1.0, larger(0.0, mean / OFFSET_UNITS + off)) * w;
+	v.offset.lower = smaller(v.offset.lower, v.offset.upper);
 	return v;
 }
 
@@ -152,11 +158,11 @@ struct interval moments_mean(const struct pair *p, const struct pair_side *s)
 		m.upper +=
 			equal * v.upper + v.n / n * (v.lower + v.offset.upper);
 		size += (double)s->count[j] / n *
-			fmax(fabs(v.lower), fabs(v.upper));
+			larger(fabs(v.lower), fabs(v.upper));
 	}
 	size = SLACK * size + LEAST * p->n_cells;
-	m.lower = fmax(m.lower - size, s->min);
-	m.upper = fmin(m.upper + size, s->max);
+	m.lower = larger(m.lower - size, s->min);
+	m.upper = smaller(m.upper + size, s->max);
 	return m;
 }
 
@@ -189,7 +195,8 @@ static struct interval mean_square(const struct pair *p,
 		/* the chord of v^2 over [l, u] is v (l + u) - l u */
 		m.upper +=
 			at_edge +
-			v.n / n * (fmax(from * (l + u), to * (l + u)) - l * u);
+			v.n / n *
+				(larger(from * (l + u), to * (l + u)) - l * u);
 	}
 	return m;
 }
@@ -204,13 +211,14 @@ struct interval moments_std0(const struct pair *p, const struct pair_side *s)
 				   : (struct interval){0.0, 0.0};
 	mean = moments_mean(p, s);
 	c = interval_middle(mean);
-	unit = fmax(s->max / 2.0 - s->min / 2.0, DBL_MIN);
+	unit = larger(s->max / 2.0 - s->min / 2.0, DBL_MIN);
 	square = mean_square(p, s, c, unit);
-	off = fmax(mean.upper - c, c - mean.lower) / unit;
-	square.lower = fmax(0.0, square.lower * (1.0 - SLACK) - off * off);
-	square.upper = fmin(1.0, square.upper * (1.0 + SLACK)); /* Popoviciu */
+	off = larger(mean.upper - c, c - mean.lower) / unit;
+	square.lower = larger(0.0, square.lower * (1.0 - SLACK) - off * off);
+	square.upper =
+		smaller(1.0, square.upper * (1.0 + SLACK)); /* Popoviciu */
 	return (struct interval){
-		fmax(0.0, sqrt(square.lower) * (1.0 - SLACK) * unit - LEAST),
+		larger(0.0, sqrt(square.lower) * (1.0 - SLACK) * unit - LEAST),
 		sqrt(square.upper) * (1.0 + SLACK) * unit + LEAST};
 }
 
@@ -225,8 +233,8 @@ static struct interval order_statistic(const struct pair *p,
 		rank -= s->count[j++];
 	if (j < last && rank >= s->count[j] - s->equal[j])
 		return (struct interval){p->edges[j], p->edges[j]};
-	x.lower = j > 0 ? fmax(p->edges[j - 1], s->min) : s->min;
-	x.upper = j < last ? fmin(p->edges[j], s->max) : s->max;
+	x.lower = j > 0 ? larger(p->edges[j - 1], s->min) : s->min;
+	x.upper = j < last ? smaller(p->edges[j], s->max) : s->max;
 	return x;
 }
 

@@ -17,6 +17,17 @@ struct interval {
 	double lower, upper;
 };
 
+/* Of numbers, without the calls that NaN takes. */
+static inline double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static inline double smaller(double a, double b)
+{
+	return a < b ? a : b;
+}
+
 /* A number within the interval: what is likely in its middle. */
 double interval_middle(struct interval i);
 
