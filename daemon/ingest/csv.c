@@ -23,6 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* Fields that a header may have: a bound on the map below. */
 enum { CSV_FIELDS_MAX = 65536 };
 
@@ -130,6 +134,21 @@ static enum csv_step csv_quoted(struct csv *c, struct csv_field *f)
 /* The first byte at or after ${p} that ends a field without quotes. */
 static const char *csv_plain_end(const char *p, const char *end)
 {
+#ifdef __SSE2__
+	while (end - p >= 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i found = _mm_or_si128(
+			_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(',')),
+				     _mm_cmpeq_epi8(v, _mm_set1_epi8('"'))),
+			_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')),
+				     _mm_cmpeq_epi8(v, _mm_set1_epi8('\r'))));
+		unsigned mask = (unsigned)_mm_movemask_epi8(found);
+
+		if (mask != 0)
+			return p + __builtin_ctz(mask);
+		p += 16;
+	}
+#endif
 	while (end - p >= 8) {
 		uint64_t w = bytes_load(p);
 		uint64_t found =
