@@ -182,8 +182,8 @@ static uint64_t load_eight(const char *p)
  * last bytes of a text that begins at ${begin}, eight are looked at as well:
  * those before them are shifted out.
  */
-static const char *scan_digits(const char *begin, const char *p,
-			       const char *end, uint64_t *m)
+static inline __attribute__((always_inline)) const char *
+scan_digits(const char *begin, const char *p, const char *end, uint64_t *m)
 {
 	static const uint64_t powers[8] = {1,	  10,	  100,	   1000,
 					   10000, 100000, 1000000, 10000000};
