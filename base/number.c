@@ -308,7 +308,7 @@ static bool scan(const char *text, size_t len, struct decimal *d)
  * The double nearest to value * 2^exponent; ${value} has its top bit at 62 or
  * 63, ${more} tells of bits below it.  The result is a normal number.
  */
-static double round_to_double(uint64_t value, int exponent, bool more)
+static inline double round_to_double(uint64_t value, int exponent, bool more)
 {
 	unsigned shift = value >> 63 ? 11 : 10;
 	uint64_t half = UINT64_C(1) << (shift - 1);
@@ -324,7 +324,7 @@ static double round_to_double(uint64_t value, int exponent, bool more)
 }
 
 /* Step 2; ${mantissa} > 0, |exponent| <= MAX_FIVES. */
-static double exact(uint64_t mantissa, int exponent)
+static inline double exact(uint64_t mantissa, int exponent)
 {
 	int zeros = __builtin_clzll(mantissa);
 

@@ -18,10 +18,10 @@
 enum {
 	SMALL = 256, /* values: not worth the counts */
 	FEW = 32,    /* values of a run: not worth a call */
-	BITS = 8,    /* of a digit */
+	BITS = 10,   /* of a digit: 8 and 11 are slower */
 	RADIX = 1 << BITS,
-	HIGH_DIGITS = 5, /* the forty bits */
-	LOW_DIGITS = 3,	 /* the others */
+	HIGH_DIGITS = 4, /* the forty bits */
+	LOW_DIGITS = 3,	 /* the others, and some of those */
 	HIGH_BIT = 64 - HIGH_DIGITS * BITS
 };
 
