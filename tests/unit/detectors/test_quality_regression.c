@@ -97,7 +97,8 @@ static struct slow slowly(const struct sample *s)
 	}
 	for (size_t i = 0; i < s->n; i++) {
 		double y = s->label[i], e = s->predicted[i] - y;
-		long double d = log1p(s->predicted[i]) - log1p(y);
+		long double d =
+			(long double)(log1p(s->predicted[i]) - log1p(y));
 
 		out.mae += fabsl((long double)e) / n;
 		out.mse += (long double)e * (long double)e / n;
@@ -112,8 +113,10 @@ static struct slow slowly(const struct sample *s)
 		out.has_negative =
 			out.has_negative || y < 0.0 || s->predicted[i] < 0.0;
 	}
-	out.r2 = constant ? (long double)NAN : 1.0L - out.mse * n / labels;
-	out.explained = constant ? (long double)NAN : 1.0L - errors / labels;
+	out.r2 = constant ? (long double)(double)NAN
+			  : 1.0L - out.mse * n / labels;
+	out.explained =
+		constant ? (long double)(double)NAN : 1.0L - errors / labels;
 	return out;
 }
 
@@ -256,7 +259,7 @@ static void constant_labels_after_taking_away(void **state)
 	quality_regression_add(&b, 0.7, 0.2);
 	assert_int_equal(quality_regression_subtract(&a, &b, &e), 0);
 	quality_regression_rows(&a, NULL, &rows);
-	near("r2", value(&rows, "r2"), (long double)NAN, 0.0);
+	near("r2", value(&rows, "r2"), (long double)(double)NAN, 0.0);
 	quality_rows_release(&rows);
 	quality_regression_release(&a);
 	quality_regression_release(&b);
