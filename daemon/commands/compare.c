@@ -9,6 +9,7 @@
 #include "daemon/commands/command.h"
 #include "daemon/commands/compare_parts.h"
 #include "daemon/ingest/dataset.h"
+#include "detectors/learn.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -61,6 +62,7 @@ static void compare_release(struct compare *c)
 			verdicts_release(&column->verdicts[k]);
 		free(column->verdicts);
 		free(column->tops);
+		learned_free(column->learned);
 		buf_release(&column->rows);
 	}
 	for (size_t i = 0; c->verdicts && i < c->n_chunks; i++)
@@ -69,6 +71,7 @@ static void compare_release(struct compare *c)
 	free(c->columns);
 	free(c->judge_columns);
 	free(c->chunks);
+	free(c->times);
 	dataset_free(c->current);
 	dataset_free(c->reference);
 	dataset_labels_free(c->labels);

@@ -13,11 +13,12 @@
 struct config_model;
 struct dataset;
 struct err;
+struct learned;
 
 /*
  * compare_parts - what the files of `driftd compare` share: files to columns
  * (compare_read.c), rows to chunks (compare_chunk.c), what is asked for
- * (compare_metrics.c), every column in its thread (compare_run.c), and one
+ * (compare_metrics.c), thresholds (compare_learn.c), every column in its thread (compare_run.c), and one
  * file for each format.
  */
 
@@ -85,6 +86,7 @@ struct compare_column {
 	struct verdicts *verdicts; /* owned; by chunk; NULL: not judged */
 	struct compare_top *tops;  /* owned; in order of chunks */
 	size_t n_tops, cap_tops;
+	struct learned *learned; /* owned; NULL: nothing, or the spec's */
 	bool is_done;
 };
 
@@ -110,6 +112,7 @@ struct compare {
 	struct compare_metrics metrics;
 	bool judges; /* verdicts are wanted, by the format or --exit-code */
 	struct dataset *reference, *current; /* owned */
+	int64_t *times; /* owned; of the reference; NULL: nothing is learned */
 	struct dataset_labels *labels;	     /* owned; NULL: none */
 	struct compare_chunk *chunks;	     /* owned */
 	size_t n_chunks;
@@ -132,6 +135,17 @@ struct compare_files {
 /* The files, the columns that are compared, the chunks. */
 int compare_read(struct compare *c, const struct compare_files *f,
 		 struct err *e);
+
+/* The reference's event times, where thresholds are to be learned. */
+int compare_learn_times(struct compare *c, struct err *e);
+
+/*
+ * What the reference's column (numbers or codes, as they were read) varies by
+ * itself.  Learning looks at one column at a time, so that a baseline of this
+ * one gives what a baseline of all would.
+ */
+int compare_learn(const struct compare *c, struct compare_column *column,
+		  const void *values, struct err *e);
 
 /* Compare every column over every chunk, and judge. */
 int compare_run(struct compare *c, struct err *e);

@@ -25,9 +25,11 @@ static int read_files(struct compare *c, const struct compare_files *f,
 			       "model \"%s\" has no `timestamp` to make chunks "
 			       "of",
 			       c->model->name);
+	o.any_times = c->judges && c->model->timestamp != NULL;
 	c->reference = dataset_read(f->reference, &o, e);
-	if (c->reference == NULL)
+	if (c->reference == NULL || compare_learn_times(c, e) < 0)
 		return -1;
+	o.any_times = false;
 	if (f->labels != NULL) {
 		c->labels = dataset_labels_read(f->labels, c->model, e);
 		if (c->labels == NULL)

@@ -141,12 +141,15 @@ static void look_at(const struct compare *c, struct compare_column *column,
 		    size_t chunk, const struct pair *p)
 {
 	size_t i = (size_t)(column - c->columns);
+	struct judge_spec spec = c->spec;
 
 	if (c->format->wants_rows)
 		compare_long_rows(c, column, &c->chunks[chunk], p);
 	if (!c->judges)
 		return;
-	judge_column(&c->spec, i, c->alpha, p, &column->verdicts[chunk]);
+	if (column->learned != NULL)
+		spec.learned = column->learned;
+	judge_column(&spec, i, c->alpha, p, &column->verdicts[chunk]);
 	if (c->format->wants_verdicts)
 		keep_tops(c, column, chunk, p);
 }
@@ -191,7 +194,8 @@ static int run_numbers(struct worker *w, struct compare_column *column,
 	struct exact_bins bins;
 	bool missing;
 
-	if (dataset_numbers(c->reference, column->index, v, e) < 0)
+	if (dataset_numbers(c->reference, column->index, v, e) < 0 ||
+	    compare_learn(c, column, v, e) < 0)
 		return -1;
 	exact_column_numbers(&w->ref, v, column->in_reference ? n_ref : 0,
 			     &w->space);
@@ -258,7 +262,8 @@ static int run_codes(struct worker *w, struct compare_column *column,
 	struct exact_bins bins;
 	int result;
 
-	if (dataset_codes(c->reference, column->index, codes, e) < 0)
+	if (dataset_codes(c->reference, column->index, codes, e) < 0 ||
+	    compare_learn(c, column, codes, e) < 0)
 		return -1;
 	exact_column_codes(&w->ref, codes, column->in_reference ? n_ref : 0,
 			   ref_texts, n_ref_texts, &w->space);

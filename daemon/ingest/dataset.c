@@ -17,6 +17,7 @@
 #include "base/dict.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/timestamp.h"
 #include "config/config.h"
 #include "daemon/ingest/dataset_parts.h"
 #include "daemon/ingest/decoder.h"
@@ -319,7 +320,7 @@ static struct dataset *dataset_new(const struct dataset_options *o)
 
 	d->options = *o;
 	d->has = xcalloc(m->n_columns + 1, sizeof(*d->has));
-	dataset_blocks_init(&d->blocks, m, o->with_times,
+	dataset_blocks_init(&d->blocks, m, o->with_times || o->any_times,
 			    o->memory > 0 ? o->memory : DATASET_MEMORY);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->changed, NULL);
@@ -396,8 +397,13 @@ int dataset_codes(const struct dataset *d, size_t column, uint32_t *out,
 
 int dataset_times(const struct dataset *d, int64_t *out, struct err *e)
 {
-	return dataset_blocks_read(&d->blocks, d->blocks.n_columns,
-				   sizeof(*out), out, e);
+	if (dataset_blocks_read(&d->blocks, d->blocks.n_columns, sizeof(*out),
+				out, e) < 0)
+		return -1;
+	for (size_t i = 0; i < d->blocks.n_rows; i++)
+		if (out[i] == TIMESTAMP_MIN)
+			out[i] = INT64_MIN;
+	return 0;
 }
 
 const struct category_text *dataset_texts(const struct dataset *d,

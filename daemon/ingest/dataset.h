@@ -33,6 +33,7 @@ enum { DATASET_MEMORY = 32 * 1024 * 1024 };
 struct dataset_options {
 	const struct config_model *model;    /* outlives the dataset */
 	bool with_times;		     /* in order of time, or an error */
+	bool any_times;			     /* kept, whatever their order */
 	const struct dataset_labels *labels; /* NULL: none; outlives it */
 	size_t memory;			     /* 0: DATASET_MEMORY */
 	void (*progress)(void *arg, uint64_t done,
@@ -63,7 +64,7 @@ int dataset_codes(const struct dataset *d, size_t column, uint32_t *out,
 const struct category_text *dataset_texts(const struct dataset *d,
 					  size_t column, size_t *n);
 
-/* Event times, with_times only. */
+/* Event times, with_times or any_times only; INT64_MIN: the row has none. */
 int dataset_times(const struct dataset *d, int64_t *out, struct err *e);
 
 /*
