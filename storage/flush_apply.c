@@ -64,6 +64,7 @@ static void count_frame(const struct flush_span *span,
 	uint64_t folded = 0;
 
 	c->rejected += it->header.n_rejected;
+	sums->has_events |= !it->is_labels;
 	if (it->fate == FATE_CORRUPT) {
 		c->corrupt += it->header.n_events;
 		return;
@@ -72,6 +73,9 @@ static void count_frame(const struct flush_span *span,
 		c->duplicate += it->header.n_events;
 		return;
 	}
+	/* A label is in no window of its own and moves no watermark. */
+	if (it->is_labels)
+		folded = it->header.n_events;
 	for (size_t j = 0; j < it->n_parts; j++) {
 		const struct flush_part *p = &span->parts[it->first_part + j];
 

@@ -71,6 +71,8 @@ struct flush_frame {
 	bool is_bad; /* its payload cannot be folded */
 	bool has_key;
 	bool is_conflict; /* won, but its key is known with another body */
+	bool is_labels;	  /* no events: it has no parts */
+	uint32_t outcome_sample;
 	uint8_t key_hash[HASH128_SIZE], body_hash[HASH128_SIZE];
 	int64_t revise_horizon_us;
 	uint32_t max_categories;
@@ -141,6 +143,7 @@ struct flush_deltas {
 struct flush_sums {
 	struct flush_counts counts;
 	int64_t max_event_time_us; /* of applied events; INT64_MIN: none */
+	bool has_events;	   /* any frame is not of labels */
 };
 
 struct flusher {

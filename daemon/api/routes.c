@@ -15,6 +15,14 @@ const struct http_route api_routes[] = {
 	 .run = http_events_run,
 	 .release = http_events_release},
 
+	{.method = "POST",
+	 .pattern = "/v1/models/{}/labels",
+	 .scope = SCOPE_INGEST,
+	 .begin = http_labels_begin,
+	 .feed = http_events_feed,
+	 .run = http_events_run,
+	 .release = http_events_release},
+
 	{.method = "GET",
 	 .pattern = "/v1/models",
 	 .scope = SCOPE_READ,
