@@ -126,7 +126,7 @@ static struct flush_row row_after(const struct flusher *f,
 	return row;
 }
 
-/* Steps 1 to 6 without the COMMIT; what it moves to and what it counted. */
+/* The steps without the COMMIT; what it moves to and what it counted. */
 static int run_steps(struct flusher *f, struct flush_stream *s, size_t first,
 		     size_t n, struct flush_sums *sums, struct err *e)
 {
@@ -141,7 +141,7 @@ static int run_steps(struct flusher *f, struct flush_stream *s, size_t first,
 		return -1;
 	if (flush_win_keys(f, s, first, n, e) ||
 	    flush_pin_windows(f, s, first, n, e) ||
-	    flush_fold(f, s, first, n, e))
+	    flush_fold(f, s, first, n, e) || flush_outcomes(f, s, first, n, e))
 		return -1;
 	count_span(f, s, first, n, sums);
 	return flush_sql_move(f, s, &to, sums, caught_up, e);
