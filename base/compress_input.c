@@ -23,19 +23,20 @@ struct input {
 	char *name;		   /* owned, for errors */
 	struct inflater *inflater; /* owned */
 	struct inflate_step step;
+	bool is_plain; /* read into the caller's buffer, without a copy */
 	bool is_full;  /* the last pull filled its output */
 	bool is_ended; /* the file is read to its end */
 	uint64_t done, total;
 	char raw[RAW_BYTES];
 };
 
-/* Read behind the ${have} bytes at the start of raw; the count or -1. */
-static long fill(struct input *in, size_t have, struct err *e)
+/* Read up to ${size} bytes; the count or -1. */
+static long fill(struct input *in, char *out, size_t size, struct err *e)
 {
 	ssize_t n;
 
 	do
-		n = read(in->fd, in->raw + have, RAW_BYTES - have);
+		n = read(in->fd, out, size);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_errno(e, "cannot read \"%s\"", in->name);
@@ -75,12 +76,13 @@ struct input *input_open(const char *path, struct err *e)
 	if (open_file(in, path, e) < 0)
 		goto fail;
 	while (have < MAGIC_BYTES && !in->is_ended) {
-		long n = fill(in, have, e);
+		long n = fill(in, in->raw + have, RAW_BYTES - have, e);
 
 		if (n < 0)
 			goto fail;
 		have += (size_t)n;
 	}
+	in->is_plain = encoding_sniff(in->raw, have) == ENCODING_IDENTITY;
 	in->inflater = inflater_new(encoding_sniff(in->raw, have), UINT64_MAX);
 	in->step.in = in->raw;
 	in->step.in_len = have;
@@ -108,6 +110,8 @@ long input_read(struct input *in, char *out, size_t size, struct err *e)
 	in->step.out_size = size < LONG_MAX ? size : LONG_MAX;
 	if (size == 0)
 		return 0;
+	if (in->is_plain && in->step.in_len == 0)
+		return in->is_ended ? 0 : fill(in, out, in->step.out_size, e);
 	for (;;) {
 		if (in->step.in_len > 0 || in->is_full) {
 			if (inflater_pull(in->inflater, &in->step, e) < 0)
@@ -118,7 +122,7 @@ long input_read(struct input *in, char *out, size_t size, struct err *e)
 			continue;
 		}
 		if (!in->is_ended) {
-			long n = fill(in, 0, e);
+			long n = fill(in, in->raw, RAW_BYTES, e);
 
 			if (n < 0)
 				return -1;

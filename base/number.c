@@ -8,7 +8,8 @@
  * 1. Mantissa <= 2^53 and |exponent| <= 22: both are exact doubles, so one
  *    multiplication or division rounds once, correctly (Clinger 1990).
  * 2. |exponent| <= 27: 5^27 < 2^63, so mantissa * 5^e is exact in 128 bits
- *    and mantissa / 5^e has an exact remainder; rounding is done by hand.
+ *    and the quotient mantissa / 5^e, and whether there is a remainder, can
+ *    be had from 128 bits of the reciprocal; rounding is done by hand.
  *    This is what doubles printed with 17 digits need.
  * 3. Digits were dropped: if the mantissa and its successor round to the
  *    same double, so does everything between.
@@ -79,6 +80,41 @@ static const uint64_t power_of_five[MAX_FIVES + 1] = {
 	UINT64_C(7450580596923828125),
 };
 
+/*
+ * 1 / 5^k in 128 bits, the upper half first: 2^(127 + bits of 5^k) / 5^k,
+ * rounded up.
+ */
+static const uint64_t reciprocal[MAX_FIVES + 1][2] = {
+	{0, 0}, /* not used */
+	{UINT64_C(0xcccccccccccccccc), UINT64_C(0xcccccccccccccccd)},
+	{UINT64_C(0xa3d70a3d70a3d70a), UINT64_C(0x3d70a3d70a3d70a4)},
+	{UINT64_C(0x83126e978d4fdf3b), UINT64_C(0x645a1cac083126ea)},
+	{UINT64_C(0xd1b71758e219652b), UINT64_C(0xd3c36113404ea4a9)},
+	{UINT64_C(0xa7c5ac471b478423), UINT64_C(0x0fcf80dc33721d54)},
+	{UINT64_C(0x8637bd05af6c69b5), UINT64_C(0xa63f9a49c2c1b110)},
+	{UINT64_C(0xd6bf94d5e57a42bc), UINT64_C(0x3d32907604691b4d)},
+	{UINT64_C(0xabcc77118461cefc), UINT64_C(0xfdc20d2b36ba7c3e)},
+	{UINT64_C(0x89705f4136b4a597), UINT64_C(0x31680a88f8953031)},
+	{UINT64_C(0xdbe6fecebdedd5be), UINT64_C(0xb573440e5a884d1c)},
+	{UINT64_C(0xafebff0bcb24aafe), UINT64_C(0xf78f69a51539d749)},
+	{UINT64_C(0x8cbccc096f5088cb), UINT64_C(0xf93f87b7442e45d4)},
+	{UINT64_C(0xe12e13424bb40e13), UINT64_C(0x2865a5f206b06fba)},
+	{UINT64_C(0xb424dc35095cd80f), UINT64_C(0x538484c19ef38c95)},
+	{UINT64_C(0x901d7cf73ab0acd9), UINT64_C(0x0f9d37014bf60a11)},
+	{UINT64_C(0xe69594bec44de15b), UINT64_C(0x4c2ebe687989a9b4)},
+	{UINT64_C(0xb877aa3236a4b449), UINT64_C(0x09befeb9fad487c3)},
+	{UINT64_C(0x9392ee8e921d5d07), UINT64_C(0x3aff322e62439fd0)},
+	{UINT64_C(0xec1e4a7db69561a5), UINT64_C(0x2b31e9e3d06c32e6)},
+	{UINT64_C(0xbce5086492111aea), UINT64_C(0x88f4bb1ca6bcf585)},
+	{UINT64_C(0x971da05074da7bee), UINT64_C(0xd3f6fc16ebca5e04)},
+	{UINT64_C(0xf1c90080baf72cb1), UINT64_C(0x5324c68b12dd6339)},
+	{UINT64_C(0xc16d9a0095928a27), UINT64_C(0x75b7053c0f178294)},
+	{UINT64_C(0x9abe14cd44753b52), UINT64_C(0xc4926a9672793543)},
+	{UINT64_C(0xf79687aed3eec551), UINT64_C(0x3a83ddbd83f52205)},
+	{UINT64_C(0xc612062576589dda), UINT64_C(0x95364afe032a819e)},
+	{UINT64_C(0x9e74d1b791e07e48), UINT64_C(0x775ea264cf55347e)},
+};
+
 struct decimal {
 	uint64_t mantissa;
 	int64_t exponent;
@@ -110,37 +146,63 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/*
- * Eight digits at once, the first in the lowest byte: neighbours are joined
- * to numbers of two, four and eight digits.  False when one is no digit.
- */
-static bool eight_digits(const char *p, uint64_t *out)
+/* How many of eight bytes, the first one lowest, are digits before one that
+ * is none. */
+static unsigned count_digits(uint64_t v)
 {
-	const uint64_t high = UINT64_C(0xF0F0F0F0F0F0F0F0);
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	/* '0' to '9' become 0 to 9, and what is more than 9 reaches 0x80.  A
+	 * carry only comes from a byte that is no digit, and goes upwards. */
+	uint64_t x = v ^ UINT64_C(0x3030303030303030);
+	uint64_t other = (x | (x + UINT64_C(0x7676767676767676))) & high;
+
+	return other ? (unsigned)__builtin_ctzll(other) / 8 : 8;
+}
+
+/* Eight digits at once: neighbours are joined to numbers of two, four and
+ * eight digits.  A byte of 0 is a 0, too. */
+static uint64_t eight_digits(uint64_t v)
+{
+	v &= UINT64_C(0x0F0F0F0F0F0F0F0F);
+	v = (v * 10 + (v >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
+	v = (v * 100 + (v >> 16)) & UINT64_C(0x0000FFFF0000FFFF);
+	return (v * 10000 + (v >> 32)) & UINT64_C(0x00000000FFFFFFFF);
+}
+
+static uint64_t load_eight(const char *p)
+{
 	uint64_t v;
 
 	memcpy(&v, p, sizeof(v));
-	v = le64toh(v);
-	/* '0' to '9' are 0x30 to 0x39: adding 6 must not reach 0x40. */
-	if ((v & high) != (high & UINT64_C(0x3333333333333333)) ||
-	    ((v + UINT64_C(0x0606060606060606)) & high) != (v & high))
-		return false;
-	v &= ~high;
-	v = (v * 10 + (v >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
-	v = (v * 100 + (v >> 16)) & UINT64_C(0x0000FFFF0000FFFF);
-	v = (v * 10000 + (v >> 32)) & UINT64_C(0x00000000FFFFFFFF);
-	*out = v;
-	return true;
+	return le64toh(v);
 }
 
-/* Digits from ${p} on, into ${m}, which may wrap; returns their end. */
-static const char *scan_digits(const char *p, const char *end, uint64_t *m)
+/*
+ * Digits from ${p} on, into ${m}, which may wrap; returns their end.  Of the
+ * last bytes of a text that begins at ${begin}, eight are looked at as well:
+ * those before them are shifted out.
+ */
+static inline __attribute__((always_inline)) const char *
+scan_digits(const char *begin, const char *p, const char *end, uint64_t *m)
 {
-	uint64_t eight;
+	static const uint64_t powers[8] = {1,	  10,	  100,	   1000,
+					   10000, 100000, 1000000, 10000000};
 
-	while (end - p >= 8 && eight_digits(p, &eight)) {
-		*m = *m * 100000000 + eight;
-		p += 8;
+	while (end - begin >= 8 && p < end) {
+		unsigned left = end - p < 8 ? (unsigned)(end - p) : 8, n;
+		uint64_t v = load_eight(left < 8 ? end - 8 : p);
+
+		v >>= 8 * (8 - left);
+		n = count_digits(v);
+		if (n == 0)
+			return p;
+		p += n;
+		v <<= 8 * (8 - n);
+		if (n < 8) {
+			*m = *m * powers[n] + eight_digits(v);
+			return p;
+		}
+		*m = *m * 100000000 + eight_digits(v);
 	}
 	for (; p < end && is_digit(*p); p++)
 		*m = *m * 10 + (uint64_t)(*p - '0');
@@ -169,6 +231,19 @@ static void scan_long(struct decimal *d)
 		}
 	}
 	d->exponent = d->scale + dropped;
+}
+
+/* They are no part of the mantissa. */
+static size_t leading_zeros(const struct decimal *d)
+{
+	size_t n = 0;
+
+	for (const char *p = d->digits; p < d->digits_end; p++) {
+		if (*p != '0' && *p != '.')
+			break;
+		n += *p == '0';
+	}
+	return n;
 }
 
 /* "[+-]digits" in ${p}, all of it; saturates. */
@@ -202,12 +277,12 @@ static bool scan(const char *text, size_t len, struct decimal *d)
 	if (p < end && (*p == '-' || *p == '+'))
 		d->negative = *p++ == '-';
 	d->digits = p;
-	p = scan_digits(p, end, &m);
+	p = scan_digits(text, p, end, &m);
 	n = (size_t)(p - d->digits);
 	d->scale = 0;
 	if (p < end && *p == '.') {
 		point = ++p;
-		p = scan_digits(p, end, &m);
+		p = scan_digits(text, p, end, &m);
 		n += (size_t)(p - point);
 		d->scale = -(int64_t)(p - point);
 	}
@@ -223,7 +298,8 @@ static bool scan(const char *text, size_t len, struct decimal *d)
 	d->mantissa = m;
 	d->exponent = d->scale;
 	d->cut = false;
-	if (UNLIKELY(n > MANTISSA_DIGITS))
+	if (UNLIKELY(n > MANTISSA_DIGITS) &&
+	    n - leading_zeros(d) > MANTISSA_DIGITS)
 		scan_long(d);
 	return true;
 }
@@ -232,7 +308,7 @@ static bool scan(const char *text, size_t len, struct decimal *d)
  * The double nearest to value * 2^exponent; ${value} has its top bit at 62 or
  * 63, ${more} tells of bits below it.  The result is a normal number.
  */
-static double round_to_double(uint64_t value, int exponent, bool more)
+static inline double round_to_double(uint64_t value, int exponent, bool more)
 {
 	unsigned shift = value >> 63 ? 11 : 10;
 	uint64_t half = UINT64_C(1) << (shift - 1);
@@ -248,7 +324,7 @@ static double round_to_double(uint64_t value, int exponent, bool more)
 }
 
 /* Step 2; ${mantissa} > 0, |exponent| <= MAX_FIVES. */
-static double exact(uint64_t mantissa, int exponent)
+static inline double exact(uint64_t mantissa, int exponent)
 {
 	int zeros = __builtin_clzll(mantissa);
 
@@ -267,13 +343,20 @@ static double exact(uint64_t mantissa, int exponent)
 		return round_to_double(top, exponent + shift, more);
 	}
 
-	uint64_t divisor = power_of_five[-exponent];
-	int gap = __builtin_clzll(divisor);
-	u128 numerator = (u128)(mantissa << zeros) << 63;
-	uint64_t quotient = (uint64_t)(numerator / (divisor << gap));
-	bool more = (u128)quotient * (divisor << gap) != numerator;
+	/*
+	 * floor(w 2^(bits - 1) / 5^k), w the mantissa with its top bit set, is
+	 * the top of the product with the reciprocal: that is less than w
+	 * too large, which is less than one in the middle 64 bits.  A fraction
+	 * that is not 0 is at least 1/5^k and at most 1 less that, two or more
+	 * in the middle away from a carry; and of none the middle is 0.
+	 */
+	const uint64_t *r = reciprocal[-exponent];
+	int gap = __builtin_clzll(power_of_five[-exponent]);
+	uint64_t w = mantissa << zeros;
+	u128 top = (u128)w * r[0] + (uint64_t)((u128)w * r[1] >> 64);
 
-	return round_to_double(quotient, exponent - zeros - 63 + gap, more);
+	return round_to_double((uint64_t)(top >> 64),
+			       exponent - zeros - 63 + gap, (uint64_t)top != 0);
 }
 
 /* Step 4: the digits once more, at most MAX_DIGITS of them. */

@@ -37,10 +37,26 @@ static size_t sequence(const unsigned char *s, size_t left)
 	return n;
 }
 
+/* Most text is ASCII: bytes of it at the beginning, by four words. */
+static size_t skip_ascii(const char *s, size_t len)
+{
+	size_t i = 0;
+
+	while (len - i >= 4 * sizeof(uint64_t)) {
+		uint64_t w[4];
+
+		memcpy(w, s + i, sizeof(w));
+		if ((w[0] | w[1] | w[2] | w[3]) & UINT64_C(0x8080808080808080))
+			break;
+		i += sizeof(w);
+	}
+	return i;
+}
+
 bool utf8_is_valid(const char *s, size_t len, size_t *bad)
 {
 	const unsigned char *p = (const unsigned char *)s;
-	size_t i = 0;
+	size_t i = skip_ascii(s, len);
 
 	while (i < len) {
 		uint64_t word;

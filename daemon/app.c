@@ -11,6 +11,7 @@
 #include "daemon/app.h"
 
 #include "alerts/notifier.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -39,6 +40,7 @@
 enum {
 	APP_UPLOADS_MAX = 128,
 	APP_KEYS = 65536,
+	APP_PATH_MAX = 4096,
 	APP_BASELINE_CACHE_BYTES = 16 * 1024 * 1024,
 	APP_MALLOC_ARENAS = 2,
 	APP_MMAP_THRESHOLD = 256 * 1024
@@ -157,10 +159,21 @@ static int start_journal(struct app *a, struct err *e)
 	return 0;
 }
 
+static void name_baseline_dir(struct app *a)
+{
+	struct buf path;
+
+	buf_init(&path, APP_PATH_MAX);
+	buf_printf(&path, "%s/baselines", a->config->journal.dir);
+	a->baseline_dir = xstrdup(buf_str(&path));
+	buf_release(&path);
+}
+
 static void start_flusher(struct app *a)
 {
 	const struct config *c = a->config;
-	struct flush_options o = {.journal = a->journal,
+	struct flush_options o = {.baseline_dir = a->baseline_dir,
+				  .journal = a->journal,
 				  .pg = pg_options_of(c, "driftd flush"),
 				  .migrate = c->storage.migrate,
 				  .interval_us = c->journal.flush_interval_us,
@@ -270,6 +283,7 @@ static int start(struct app *a, struct err *e)
 	}
 	if (start_journal(a, e))
 		return -1;
+	name_baseline_dir(a);
 	start_flusher(a);
 	start_evaluator(a);
 	start_notifier(a);
@@ -387,6 +401,7 @@ static void release(struct app *a)
 	auth_free(a->auth);
 	config_unref(a->config);
 	free(a->gauges);
+	free(a->baseline_dir);
 	free(a->path);
 }
 

@@ -37,6 +37,7 @@ struct app {
 	struct config *config; /* under lock; shared, counted */
 	struct auth *auth;     /* under lock; NULL: every route is open */
 	char *path;	       /* owned; of the configuration */
+	char *baseline_dir;    /* owned; copies of baselines */
 
 	struct journal *journal;
 	struct flusher *flusher;

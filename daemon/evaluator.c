@@ -210,6 +210,14 @@ static int get_ready(struct evaluator *v, struct err *e)
 	return state == SCHEMA_CURRENT;
 }
 
+static int apply_pin(struct evaluator *v, const struct config_model *m,
+		     struct err *e)
+{
+	return m->baseline
+		       ? baseline_store_pin(v->pg, m->model_id, m->baseline, e)
+		       : 0;
+}
+
 static int register_models(struct evaluator *v, struct err *e)
 {
 	for (size_t i = 0; i < v->plan->n; i++) {
@@ -218,7 +226,8 @@ static int register_models(struct evaluator *v, struct err *e)
 
 		if (m->registered)
 			continue;
-		if (!evaluation_register(v->pg, m->config, m->definition, e)) {
+		if (!evaluation_register(v->pg, m->config, m->definition, e) &&
+		    !apply_pin(v, m->config, e)) {
 			m->registered = true;
 			continue;
 		}

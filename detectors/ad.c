@@ -51,11 +51,12 @@ static double sum_of_cells(const struct pair *p)
 static double variance(double n, double m)
 {
 	double total = n + m, k = 2.0, inverse = 1.0 / n + 1.0 / m;
-	double h = 0.0, g = 0.0, a, b, c, d, i;
+	double h = 0.0, g = 0.0, a, b, c, d;
+	uint64_t i;
 
-	for (i = 2.0; i < total; i++) {
-		h += 1.0 / (total + 1.0 - i);
-		g += h / i;
+	for (i = 2; i < (uint64_t)total; i++) {
+		h += 1.0 / (total + 1.0 - (double)i);
+		g += h / (double)i;
 	}
 	h += 1.0;
 	a = (4.0 * g - 6.0) * (k - 1.0) + (10.0 - 6.0 * g) * inverse;

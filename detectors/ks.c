@@ -26,7 +26,7 @@ static void add_p_values(const struct pair *p, const struct ks_distance *d,
 {
 	double n = (double)p->ref.n, m = (double)p->cur.n;
 	double root = sqrt(n / (n + m) * m);
-	uint64_t rounded = (uint64_t)nearbyint(n / (n + m) * m);
+	uint64_t rounded = (uint64_t)nearbyint(n * m / (n + m));
 
 	if (rounded > 0) { /* 0: one row against one */
 		out->p_value = ks_law_q(rounded, d->value);

@@ -18,16 +18,16 @@ struct ks_distance {
 struct ks_distance ks_distance(const struct pair *p);
 
 /*
- * P(D >= d) of n values against a continuous law, as SciPy's kstwo.sf has it:
+ * P(D >= d) of ${count} values, n, against a continuous law, as SciPy's kstwo.sf has it:
  * exact for n <= 140 and in both tails, else the expansion of Pelz and Good.
  */
-double ks_law_q(uint64_t n, double d);
+double ks_law_q(uint64_t count, double d);
 
 /*
  * P(D >= d) of two samples without ties, by counting lattice paths; only for
  * both sides at most KS_EXACT_MAX.  ${distance} is d times n m.
  */
 enum { KS_EXACT_MAX = 10000 };
-double ks_exact_q(uint64_t n, uint64_t m, uint64_t distance);
+double ks_exact_q(uint64_t n_ref, uint64_t n_cur, uint64_t distance);
 
 #endif

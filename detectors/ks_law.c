@@ -31,6 +31,7 @@
  */
 #include "detectors/ks_distance.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -70,18 +71,18 @@ static double smirnov_log(double n, double d, double j)
 /* P(D+ >= d). */
 static double smirnov_q(uint64_t count, double d)
 {
-	double n = (double)count, sum = 0.0, j;
-	double last = floor(n * (1.0 - d)), step = 1.0, factor;
+	double n = (double)count, sum = 0.0, factor;
+	uint64_t last = (uint64_t)floor(n * (1.0 - d)), step = 1, j;
 
 	if (count > SMIRNOV_N)
 		return exp(-(6.0 * n * d + 1.0) * (6.0 * n * d + 1.0) / 18.0 /
 			   n);
 	if (count > SMIRNOV_DIRECT)
-		step = floor(n / SMIRNOV_POINTS);
+		step = count / SMIRNOV_POINTS;
 	factor = log(d) + log_gamma(n + 1.0);
-	for (j = 0.0; j <= last; j += step)
-		sum += exp(factor + smirnov_log(n, d, j));
-	return sum * step;
+	for (j = 0; j <= last; j += step)
+		sum += exp(factor + smirnov_log(n, d, (double)j));
+	return sum * (double)step;
 }
 
 typedef double matrix[DURBIN_SIZE][DURBIN_SIZE];
@@ -268,6 +269,7 @@ double ks_exact_q(uint64_t n_ref, uint64_t n_cur, uint64_t distance)
 	int64_t d = (int64_t)distance, lo = 0, k, x;
 	double nm = (double)n * (double)m;
 
+	assert(n_ref <= KS_EXACT_MAX && n_cur <= KS_EXACT_MAX);
 	if (d <= 0)
 		return 1.0;
 	/* Dvoretzky, Kiefer, Wolfowitz: no number is so small */
@@ -282,7 +284,9 @@ double ks_exact_q(uint64_t n_ref, uint64_t n_cur, uint64_t distance)
 		double inverse = 1.0 / (double)k;
 
 		for (x = last; x >= first; x--)
+			/* NOLINTNEXTLINE(*UndefinedBinary*): 0 <= x <= n */
 			p[x + 1] = ((double)x * p[x] +
+				    /* NOLINTNEXTLINE(*UndefinedBinary*) */
 				    (double)(k - x) * p[x + 1]) *
 				   inverse;
 		for (; lo < first; lo++)

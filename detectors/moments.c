@@ -72,15 +72,14 @@ static double squares_around(const struct exact_column *c, double scale,
 	double squares = 0.0, lost = 0.0, sum = 0.0, low = 0.0;
 	size_t i;
 
+	/* what is lost stays out of the sums: no addition waits for it */
 	for (i = 0; i < c->n_distinct; i++) {
 		double d = c->values[i] * scale - mean;
-		double term = d * d * c->counts[i] - lost;
-		double s = squares + term;
 
-		lost = (s - squares) - term;
-		squares = s;
+		add_product(&squares, &lost, d * d * c->counts[i], 1);
 		add_product(&sum, &low, d, c->counts[i]);
 	}
+	squares += lost;
 	sum += low;
 	squares -= sum * (sum / (double)c->n);
 	return squares > 0.0 ? squares : 0.0;

@@ -83,6 +83,24 @@ static void evict(struct baseline_cache *c, size_t need)
 	}
 }
 
+const struct baseline *baseline_cache_put(struct baseline_cache *c,
+					  int64_t model_id, struct baseline *b,
+					  bool keep)
+{
+	evict(c, b->memory);
+	if (c->n == c->cap) {
+		c->cap = c->cap ? 2 * c->cap : 16;
+		c->entries =
+			xrealloc_array(c->entries, c->cap, sizeof(*c->entries));
+	}
+	c->entries[c->n++] = (struct entry){.model_id = model_id,
+					    .baseline = b,
+					    .used = ++c->tick,
+					    .keep = keep};
+	c->bytes += b->memory;
+	return b;
+}
+
 const struct baseline *baseline_cache_get(struct baseline_cache *c,
 					  struct pg *pg, int64_t model_id,
 					  const uint8_t hash[SHA256_SIZE],
@@ -93,17 +111,7 @@ const struct baseline *baseline_cache_get(struct baseline_cache *c,
 
 	if (!it) {
 		b = baseline_store_read(pg, model_id, hash, e);
-		if (!b)
-			return NULL;
-		evict(c, b->memory);
-		if (c->n == c->cap) {
-			c->cap = c->cap ? 2 * c->cap : 16;
-			c->entries = xrealloc_array(c->entries, c->cap,
-						    sizeof(*c->entries));
-		}
-		it = &c->entries[c->n++];
-		*it = (struct entry){.model_id = model_id, .baseline = b};
-		c->bytes += b->memory;
+		return b ? baseline_cache_put(c, model_id, b, keep) : NULL;
 	}
 	it->used = ++c->tick;
 	if (keep)

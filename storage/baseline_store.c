@@ -311,6 +311,31 @@ static void read_info(const struct pg_result *r, size_t row,
 	out->active = pg_get_bool(r, row, 6);
 }
 
+int baseline_store_pin(struct pg *pg, int64_t model_id, const char *version,
+		       struct err *e)
+{
+	struct pg_params p;
+	int rc;
+
+	pg_params_init(&p);
+	pg_add_int8(&p, model_id);
+	pg_add_text(&p, version);
+	/* one statement: the row is locked by it, and left alone when it is
+	 * as it should be */
+	rc = pg_exec(pg,
+		     "UPDATE driftd.model m SET active_version = v.version, "
+		     "active_baseline = v.baseline FROM (SELECT "
+		     "max(version) AS version, "
+		     "(array_agg(baseline))[1] AS baseline "
+		     "FROM driftd.baseline_version "
+		     "WHERE model_id = $1 AND version = $2) v "
+		     "WHERE m.model_id = $1 "
+		     "AND m.active_version IS DISTINCT FROM v.version",
+		     &p, NULL, e);
+	pg_params_release(&p);
+	return rc;
+}
+
 int baseline_store_list(struct pg *pg, int64_t model_id,
 			struct baseline_info **out, size_t *n, struct err *e)
 {

@@ -43,6 +43,13 @@ int baseline_store_put(struct pg *pg, int64_t model_id, const char *model,
 int baseline_store_activate(struct pg *pg, int64_t model_id,
 			    const char *version, struct err *e);
 
+/*
+ * The configuration pins ${version}: make it the active one, or none as long
+ * as there is no such version.
+ */
+int baseline_store_pin(struct pg *pg, int64_t model_id, const char *version,
+		       struct err *e);
+
 /* Newest first; *${out} is the caller's (free). */
 int baseline_store_list(struct pg *pg, int64_t model_id,
 			struct baseline_info **out, size_t *n, struct err *e);
@@ -69,6 +76,10 @@ const struct baseline *baseline_cache_get(struct baseline_cache *c,
 					  struct pg *pg, int64_t model_id,
 					  const uint8_t hash[SHA256_SIZE],
 					  bool keep, struct err *e);
+/* Take ${b} over, as if it had been read. */
+const struct baseline *baseline_cache_put(struct baseline_cache *c,
+					  int64_t model_id, struct baseline *b,
+					  bool keep);
 void baseline_cache_unpin(struct baseline_cache *c);
 
 #endif

@@ -22,6 +22,7 @@ enum {
 	FIRST_ROWS = 16,
 	FILL_ROWS = 64,
 	FIRST_TEXTS = 8,
+	MEMO_CODES = 256, /* a power of two */
 	MAX_ROWS = 1 << 28,
 	MAX_TEXTS = 1 << 28
 };
@@ -67,6 +68,7 @@ static void free_all(struct batch *b)
 		free(c->numbers);
 		free(c->codes);
 		free(c->texts);
+		free(c->memo);
 		dict_free(c->dict);
 	}
 	free(b->columns);
@@ -125,7 +127,8 @@ int batch_reset(struct batch *b, const struct batch_schema_column *columns,
 		c->kind = columns[i].kind;
 		c->role = columns[i].role;
 		c->n_texts = 0;
-		c->memo = CODE_MISSING;
+		if (c->memo)
+			memset(c->memo, 0xFF, MEMO_CODES * sizeof(*c->memo));
 		if (c->dict)
 			dict_clear(c->dict);
 	}
@@ -223,15 +226,12 @@ int batch_row_begin(struct batch *b)
 	return 0;
 }
 
-void batch_set_number(struct batch *b, uint32_t column, double v)
-{
-	b->columns[column].numbers[b->n_rows] = v;
-}
-
 void batch_set_invalid(struct batch *b, uint32_t column)
 {
 	struct batch_column *c = &b->columns[column];
 
+	if (b->n_rows >= b->cap_rows)
+		return;
 	if (c->kind == COLUMN_NUMERIC)
 		c->numbers[b->n_rows] = value_invalid();
 	else
@@ -243,6 +243,8 @@ bool batch_clear(struct batch *b, uint32_t column)
 	struct batch_column *c = &b->columns[column];
 	bool was_invalid;
 
+	if (b->n_rows >= b->cap_rows)
+		return false;
 	if (c->kind == COLUMN_NUMERIC) {
 		was_invalid = isnan(c->numbers[b->n_rows]) &&
 			      !value_is_missing(c->numbers[b->n_rows]);
@@ -324,19 +326,49 @@ static int find_code(struct batch *b, struct batch_column *c, const char *text,
 	return count_dict(b, c);
 }
 
+/* Where the code of a text is kept: categories differ at their ends. */
+static uint32_t memo_slot(const char *text, size_t len)
+{
+	uint32_t h = (uint32_t)len;
+
+	if (len > 0)
+		h += (uint8_t)text[len - 1] * 5U + (uint8_t)text[0] * 3U;
+	if (len > 1)
+		h += (uint8_t)text[len - 2] * 13U;
+	return h % MEMO_CODES;
+}
+
+static int make_memo(struct batch *b, struct batch_column *c)
+{
+	const size_t bytes = MEMO_CODES * sizeof(*c->memo);
+
+	if (take(b, bytes) < 0)
+		return -1;
+	c->memo = malloc(bytes);
+	if (!c->memo)
+		return refuse(b);
+	memset(c->memo, 0xFF, bytes); /* CODE_MISSING: no guess */
+	return 0;
+}
+
 int batch_set_text(struct batch *b, uint32_t column, const char *text,
 		   size_t len, bool is_number)
 {
 	struct batch_column *c = &b->columns[column];
-	uint32_t code = c->memo;
+	uint32_t slot = memo_slot(text, len), code;
 
+	if (b->n_rows >= b->cap_rows)
+		return -1;
+	if (!c->memo && make_memo(b, c) < 0)
+		return -1;
+	code = c->memo[slot];
 	if (code >= c->n_texts || c->texts[code].len != len ||
 	    c->texts[code].is_number != is_number ||
 	    memcmp(c->texts[code].text, text, len) != 0) {
 		if (b->out_of_memory ||
 		    find_code(b, c, text, len, is_number, &code) < 0)
 			return -1;
-		c->memo = code;
+		c->memo[slot] = code;
 	}
 	c->codes[b->n_rows] = code;
 	return 0;

@@ -34,7 +34,7 @@ struct batch_column {
 	uint32_t n_texts;
 	struct dict *dict; /* building only: owned, texts by arrival */
 	uint32_t cap_texts;
-	uint32_t memo;	   /* building only: code of the last row, a guess */
+	uint32_t *memo;	   /* building only: owned, guesses of codes */
 	size_t dict_bytes; /* building only: counted for the dictionary */
 };
 
@@ -78,7 +78,12 @@ int batch_reset(struct batch *b, const struct batch_schema_column *columns,
 
 /* All columns of a new row are missing, its time 0, its id empty. */
 int batch_row_begin(struct batch *b);
-void batch_set_number(struct batch *b, uint32_t column, double v);
+static inline void batch_set_number(struct batch *b, uint32_t column, double v)
+{
+	/* a row that could not begin has no room, and is abandoned */
+	if (b->n_rows < b->cap_rows)
+		b->columns[column].numbers[b->n_rows] = v;
+}
 
 /*
  * -1 when the budget is used up (the row must then be abandoned).  The same

@@ -50,7 +50,9 @@ struct flush_counts {
 struct flush_options {
 	struct journal *journal; /* borrowed */
 	struct pg_options pg;
-	bool migrate; /* bring the schema up to date first */
+	bool migrate;		  /* bring the schema up to date first */
+	const char *baseline_dir; /* copies of baselines, see baseline_files.h;
+				     borrowed; NULL: none are kept */
 	int64_t interval_us;
 	size_t memory; /* accumulators, bytes */
 	int64_t idempotency_ttl_us;

@@ -15,6 +15,7 @@
 #include "detectors/baseline.h"
 #include "detectors/profile.h"
 #include "detectors/profile_set.h"
+#include "storage/baseline_files.h"
 #include "storage/baseline_internal.h"
 #include "storage/baseline_store.h"
 
@@ -211,7 +212,35 @@ static int emit(struct group *g, size_t i, uint64_t seq, struct err *e)
 	return rc;
 }
 
-/* Its baseline, also where only the cache has it: then it is put back. */
+/* From the copies beside the journal, when the database does not have it. */
+static const struct baseline *from_file(struct flusher *f,
+					const struct flush_stream *s,
+					const struct flush_window *w,
+					struct err *e)
+{
+	const char *dir = f->options.baseline_dir;
+	struct err why;
+	struct baseline *b =
+		dir ? baseline_files_load(dir, w->hash, &why) : NULL;
+
+	if (b)
+		return baseline_cache_put(f->baselines, s->model_id, b, true);
+	if (e->code == ERR_NOT_FOUND || e->code == ERR_INVALID)
+		e->code = ERR_TEMP;
+	return NULL;
+}
+
+static void keep_copy(const struct flusher *f, const struct baseline *b)
+{
+	struct err e;
+
+	if (f->options.baseline_dir &&
+	    baseline_files_save(f->options.baseline_dir, b, &e))
+		log_warn("flush", "no copy of a baseline: %s", e.message);
+}
+
+/* Its baseline, also where only the cache or a file has it: then it is put
+ * back. */
 static const struct baseline *baseline_of(struct flusher *f,
 					  struct flush_stream *s,
 					  const struct flush_window *w,
@@ -222,8 +251,10 @@ static const struct baseline *baseline_of(struct flusher *f,
 
 	b = baseline_cache_get(f->baselines, f->pg, s->model_id, w->hash, true,
 			       e);
+	if (!b && e->code == ERR_NOT_FOUND)
+		b = from_file(f, s, w, e);
 	if (!b) {
-		if (e->code == ERR_NOT_FOUND || e->code == ERR_INVALID)
+		if (e->code == ERR_INVALID)
 			e->code = ERR_TEMP;
 		return NULL;
 	}
@@ -234,12 +265,13 @@ static const struct baseline *baseline_of(struct flusher *f,
 	if (!is_there) {
 		log_warn("flush",
 			 "model \"%s\": the database lost a baseline that "
-			 "windows are counted on: put back from memory",
+			 "windows are counted on: put back",
 			 s->model);
 		if (baseline_store_restore(f->pg, s->model_id, b, e))
 			return NULL;
 		return b; /* checked when that is committed */
 	}
+	keep_copy(f, b);
 	memcpy(s->checked, w->hash, SHA256_SIZE);
 	return b;
 }

@@ -123,7 +123,10 @@ void api_baseline_put(struct http_request *r)
 	    !(b = training_end(s->training, &e)) ||
 	    baseline_store_put(app_pg(r->app, r), s->model->model_id,
 			       s->model->name, s->model->version, r->params[1],
-			       b, wants_activation(r), &outcome, &e)) {
+			       b, wants_activation(r), &outcome, &e) ||
+	    (s->model->baseline &&
+	     baseline_store_pin(app_pg(r->app, r), s->model->model_id,
+				s->model->baseline, &e))) {
 		http_error_from(r, &e);
 		baseline_free(b);
 		return;
@@ -264,6 +267,12 @@ void api_baseline_activate(struct http_request *r)
 
 	if (!m)
 		goto out;
+	if (m->baseline && strcmp(m->baseline, r->params[1]) != 0) {
+		http_error(r, 409, "pinned",
+			   "the configuration pins baseline \"%s\"",
+			   m->baseline);
+		goto out;
+	}
 	if (baseline_store_activate(app_pg(r->app, r), m->model_id,
 				    r->params[1], &e)) {
 		http_error_from(r, &e);

@@ -84,7 +84,9 @@ static int create(struct session *s, const struct baseline_args *args,
 	if (baseline_store_put(s->pg, s->model->model_id, s->model->name,
 			       s->model->version,
 			       args->version ? args->version : version, b,
-			       args->activate, &outcome, e)) {
+			       args->activate, &outcome, e) ||
+	    (s->model->baseline && baseline_store_pin(s->pg, s->model->model_id,
+						      s->model->baseline, e))) {
 		baseline_free(b);
 		return -1;
 	}
@@ -158,6 +160,10 @@ static int show(struct session *s, const struct baseline_args *args,
 static int activate(struct session *s, const struct baseline_args *args,
 		    struct err *e)
 {
+	if (s->model->baseline && strcmp(s->model->baseline, args->rest) != 0)
+		return err_set(e, ERR_CONFLICT,
+			       "the configuration pins baseline \"%s\"",
+			       s->model->baseline);
 	if (baseline_store_activate(s->pg, s->model->model_id, args->rest, e))
 		return -1;
 	printf("active from the next window on: baseline \"%s\" of model "

@@ -7,7 +7,6 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/number.h"
 #include "config/config.h"
 #include "daemon/auth.h"
 #include "daemon/commands/command.h"
@@ -18,10 +17,7 @@ enum { CHECK_PRINT_MAX = 64 * 1024 * 1024 };
 
 static void print_bound(const char *what, uint64_t bytes)
 {
-	char text[NUMBER_TEXT_MAX];
-
-	size_format(bytes, text);
-	printf("#   %-22s %s\n", what, text);
+	printf("#   %-22s %10.1f MiB\n", what, (double)bytes / (1024 * 1024));
 }
 
 static void print_bounds(const struct config *c)

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "daemon/commands/compare_parts.h"
+#include "daemon/commands/compare_quality.h"
 #include "detectors/describe.h"
 #include "detectors/detector.h"
 #include "detectors/pair.h"
@@ -21,6 +22,22 @@ struct place {
 	struct buf text;
 };
 
+/* A field of CSV, quoted where it has to be. */
+static void put_field(struct buf *out, const char *text)
+{
+	if (strpbrk(text, ",\"\r\n") == NULL) {
+		buf_add_str(out, text);
+		return;
+	}
+	buf_add_char(out, '"');
+	for (; *text != '\0'; text++) {
+		if (*text == '"')
+			buf_add_char(out, '"');
+		buf_add_char(out, *text);
+	}
+	buf_add_char(out, '"');
+}
+
 static void place_init(struct place *at, const struct compare_chunk *chunk,
 		       const char *column)
 {
@@ -29,27 +46,17 @@ static void place_init(struct place *at, const struct compare_chunk *chunk,
 		buf_printf(&at->text, "%zu,%zu,", chunk->start, chunk->end);
 	else
 		buf_add_str(&at->text, "-1,-1,");
-	if (strpbrk(column, ",\"\r\n") == NULL) {
-		buf_add_str(&at->text, column);
-	} else {
-		buf_add_char(&at->text, '"');
-		for (; *column != '\0'; column++) {
-			if (*column == '"')
-				buf_add_char(&at->text, '"');
-			buf_add_char(&at->text, *column);
-		}
-		buf_add_char(&at->text, '"');
-	}
+	put_field(&at->text, column);
 	buf_add_char(&at->text, ',');
 }
 
-static void put(const struct compare *c, const struct place *at,
-		const char *metric, double value, struct buf *out)
+static void put_number(const struct compare *c, const struct place *at,
+		       const char *metric, double value, struct buf *out)
 {
 	if (!compare_metrics_has(&c->metrics, metric))
 		return;
 	buf_add(out, at->text.data, at->text.len);
-	buf_add_str(out, metric);
+	put_field(out, metric);
 	if (isnan(value)) /* "nan", whatever its sign */
 		buf_add_str(out, ",nan\n");
 	else
@@ -65,11 +72,11 @@ static void put_finding(const struct compare *c, const struct place *at,
 	d->run(p, &f);
 	if (f.status != FINDING_OK && f.status != FINDING_UNDEFINED)
 		return;
-	put(c, at, d->metric, f.value, out);
+	put_number(c, at, d->metric, f.value, out);
 	if (d->pvalue_metric != NULL && f.status == FINDING_OK)
-		put(c, at, d->pvalue_metric, f.p_value, out);
+		put_number(c, at, d->pvalue_metric, f.p_value, out);
 	for (uint32_t i = 0; i < f.n_extras; i++)
-		put(c, at, f.extras[i].metric, f.extras[i].value, out);
+		put_number(c, at, f.extras[i].metric, f.extras[i].value, out);
 }
 
 void compare_long_rows(const struct compare *c, struct compare_column *column,
@@ -86,7 +93,7 @@ void compare_long_rows(const struct compare *c, struct compare_column *column,
 		n = chunk != NULL ? describe_current(p, rows)
 				  : describe_reference(p, rows);
 	for (size_t i = 0; i < n; i++)
-		put(c, &at, rows[i].metric, rows[i].value, out);
+		put_number(c, &at, rows[i].metric, rows[i].value, out);
 	list = detector_list(&n);
 	for (size_t i = 0; chunk != NULL && i < n; i++) {
 		if ((list[i]->kinds & 1U << p->kind) == 0 ||
@@ -115,9 +122,39 @@ static int long_column(struct compare *c, const struct compare_column *column,
 	return compare_write(c, false, e);
 }
 
+/* The quality of one chunk, or of the reference. */
+static int put_quality(struct compare *c, const struct compare_chunk *chunk,
+		       const struct quality_rows *rows, struct err *e)
+{
+	struct place at;
+	struct buf name;
+
+	buf_init(&name, SIZE_MAX / 4);
+	place_init(&at, chunk, "__model__");
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct quality_row *r = &rows->items[i];
+
+		put_number(c, &at, r->metric, r->value.lower, &c->text);
+		if (isnan(r->standard_error))
+			continue;
+		buf_clear(&name);
+		buf_printf(&name, "%s" COMPARE_QUALITY_ERROR, r->metric);
+		put_number(c, &at, buf_str(&name), r->standard_error, &c->text);
+	}
+	buf_release(&at.text);
+	buf_release(&name);
+	return compare_write(c, false, e);
+}
+
+static int long_end(struct compare *c, struct err *e)
+{
+	return c->metrics.quality ? compare_quality(c, put_quality, e) : 0;
+}
+
 const struct compare_format compare_long = {
 	.name = "long",
 	.wants_rows = true,
 	.begin = long_begin,
 	.column = long_column,
+	.end = long_end,
 };

@@ -4,7 +4,8 @@
  * compare_metrics - which numbers --metrics asks for, and who computes them.
  *
  * Which numbers there are is not written down here: two small pairs are shown
- * to every detector and described, and what comes out is the list.
+ * to every detector and described, small models are measured, and what comes
+ * out is the list.
  */
 
 #include "base/attr.h"
@@ -12,6 +13,7 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "daemon/commands/compare_parts.h"
+#include "daemon/commands/compare_quality.h"
 #include "detectors/describe.h"
 #include "detectors/detector.h"
 #include "detectors/exact.h"
@@ -23,7 +25,12 @@
 enum { NUMBERS_MAX = 1024 };
 
 /* Whose number it is. */
-enum source { SOURCE_DETECTOR, SOURCE_CURRENT, SOURCE_REFERENCE };
+enum source {
+	SOURCE_DETECTOR,
+	SOURCE_CURRENT,
+	SOURCE_REFERENCE,
+	SOURCE_QUALITY
+};
 
 struct number {
 	const char *metric;
@@ -34,6 +41,7 @@ struct number {
 struct numbers {
 	struct number items[NUMBERS_MAX];
 	size_t n;
+	struct quality_rows quality; /* owned */
 };
 
 static void add(struct numbers *all, const char *metric, enum source source,
@@ -98,6 +106,9 @@ static void numbers_list(struct numbers *all)
 	exact_pair_init(&p, &ref, &cur, &bins, &space);
 	p.missing_elsewhere = true;
 	add_of_pair(all, &p);
+	compare_quality_names(&all->quality);
+	for (size_t i = 0; i < all->quality.n; i++)
+		add(all, all->quality.items[i].metric, SOURCE_QUALITY, 0);
 	exact_column_release(&ref);
 	exact_column_release(&cur);
 	exact_space_release(&space);
@@ -120,6 +131,26 @@ static int unknown(const struct numbers *all, const char *name, struct err *e)
 	return err_set(e, ERR_INVALID, "there is no metric \"%s\"", name);
 }
 
+/* Of a class, or the standard error of a number. */
+static bool is_of_quality(const struct numbers *all, const char *name)
+{
+	static const char suffix[] = COMPARE_QUALITY_ERROR;
+	size_t len = strlen(name), tail = sizeof(suffix) - 1;
+
+	if (compare_quality_is_of_class(name))
+		return true;
+	if (len <= tail || strcmp(name + len - tail, suffix) != 0)
+		return false;
+	for (size_t i = 0; i < all->quality.n; i++) {
+		const char *metric = all->quality.items[i].metric;
+
+		if (strlen(metric) == len - tail &&
+		    memcmp(metric, name, len - tail) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A metric, or a detector by its name, which stands for its metric. */
 static int metrics_add(struct compare_metrics *m, const struct numbers *all,
 		       const char *name, struct err *e)
@@ -137,12 +168,15 @@ static int metrics_add(struct compare_metrics *m, const struct numbers *all,
 		found = true;
 		if (x->source == SOURCE_DETECTOR)
 			m->detectors |= UINT64_C(1) << x->detector;
+		else if (x->source == SOURCE_QUALITY)
+			m->quality = true;
 		else
 			m->describe = true;
 		m->reference = m->reference || x->source == SOURCE_REFERENCE;
 	}
-	if (!found)
+	if (!found && !is_of_quality(all, name))
 		return unknown(all, name, e);
+	m->quality = m->quality || !found;
 	m->names = xrealloc_array(m->names, m->n + 1, sizeof(*m->names));
 	m->names[m->n++] = xstrdup(name);
 	return 0;
@@ -155,8 +189,10 @@ int compare_metrics_init(struct compare_metrics *m, const char *list,
 	char *copy, *rest, *name;
 	int result = 0;
 
-	*m = (struct compare_metrics){
-		.detectors = UINT64_MAX, .describe = true, .reference = true};
+	*m = (struct compare_metrics){.detectors = UINT64_MAX,
+				      .describe = true,
+				      .reference = true,
+				      .quality = true};
 	if (list == NULL)
 		return 0;
 	*m = (struct compare_metrics){.n = 0};
@@ -173,6 +209,7 @@ int compare_metrics_init(struct compare_metrics *m, const char *list,
 	if (result == 0 && m->n == 0)
 		result = err_set(e, ERR_INVALID, "no metric is named");
 	free(copy);
+	quality_rows_release(&all->quality);
 	free(all);
 	return result;
 }

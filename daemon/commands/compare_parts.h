@@ -61,6 +61,7 @@ struct compare_metrics {
 	uint64_t detectors; /* bits */
 	bool describe;	    /* any descriptive row */
 	bool reference;	    /* any that the reference has, too */
+	bool quality;	    /* any of the model */
 };
 
 /* ${list} NULL: everything. */

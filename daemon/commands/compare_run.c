@@ -199,7 +199,8 @@ static int run_numbers(struct worker *w, struct compare_column *column,
 	describe_own(w, column, &bins);
 	if (dataset_numbers(c->current, column->index, v, e) < 0)
 		return -1;
-	missing = any_missing_number(v, n_cur);
+	/* of one chunk there is no elsewhere */
+	missing = c->n_chunks > 1 && any_missing_number(v, n_cur);
 	for (size_t i = 0; i < c->n_chunks; i++) {
 		const struct compare_chunk *chunk = &c->chunks[i];
 		struct pair p;
@@ -226,7 +227,7 @@ static int run_chunks_of_codes(struct worker *w, struct compare_column *column,
 	exact_bins_init(&bins, &w->ref);
 	if (dataset_codes(c->current, column->index, codes, e) < 0)
 		return -1;
-	missing = any_missing_code(codes, n);
+	missing = c->n_chunks > 1 && any_missing_code(codes, n);
 	for (size_t i = 0; i < c->n_chunks; i++) {
 		const struct compare_chunk *chunk = &c->chunks[i];
 		struct pair p;

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "base/utf8.h"
 #include "config/config.h"
 #include "daemon/ingest/bytes.h"
@@ -22,6 +23,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* Fields that a header may have: a bound on the map below. */
 enum { CSV_FIELDS_MAX = 65536 };
@@ -35,7 +40,8 @@ struct csv {
 	uint32_t *slots;   /* owned; of the header's fields */
 	uint32_t n_fields; /* of the header; 0: it has not come */
 	uint32_t cap_fields;
-	bool is_skipping; /* to the end of this line */
+	bool is_skipping;   /* to the end of this line */
+	bool plain_numbers; /* a number is never a spelling of missing */
 	struct carry carry;
 	struct buf text;    /* of a field with doubled quotes */
 	struct place place; /* of mark */
@@ -130,6 +136,21 @@ static enum csv_step csv_quoted(struct csv *c, struct csv_field *f)
 /* The first byte at or after ${p} that ends a field without quotes. */
 static const char *csv_plain_end(const char *p, const char *end)
 {
+#ifdef __SSE2__
+	while (end - p >= 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i found = _mm_or_si128(
+			_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(',')),
+				     _mm_cmpeq_epi8(v, _mm_set1_epi8('"'))),
+			_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')),
+				     _mm_cmpeq_epi8(v, _mm_set1_epi8('\r'))));
+		unsigned mask = (unsigned)_mm_movemask_epi8(found);
+
+		if (mask != 0)
+			return p + __builtin_ctz(mask);
+		p += 16;
+	}
+#endif
 	while (end - p >= 8) {
 		uint64_t w = bytes_load(p);
 		uint64_t found =
@@ -236,17 +257,56 @@ static void csv_check_row(struct csv *c, const char *start)
 		record_reject(c->record, nul, "a text holds a NUL character");
 }
 
+/* Any spelling of missing that could be a number. */
+static bool csv_has_number_missing(const struct config_model *m)
+{
+	for (size_t i = 0; i < m->n_missing; i++)
+		if (m->missing[i][0] != '\0' &&
+		    strchr("+-.0123456789", m->missing[i][0]) != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * What most fields are: a number without quotes, in a numeric column, with a
+ * field behind it.  False, and nothing done, when this one is not.
+ */
+static bool csv_number(struct csv *c, uint32_t slot)
+{
+	struct record *r = c->record;
+	const char *end;
+	double v;
+
+	if (slot >= r->n_columns ||
+	    r->batch->columns[slot].kind != COLUMN_NUMERIC)
+		return false;
+	end = csv_plain_end(c->p, c->end);
+	if (end == c->end || *end != ',' ||
+	    !number_parse(c->p, (size_t)(end - c->p), &v))
+		return false;
+	r->seen[slot] = r->stamp;
+	batch_set_number(r->batch, slot, v);
+	c->p = end + 1;
+	return true;
+}
+
 /* The fields of the row at p. */
 static enum csv_step csv_fields(struct csv *c, bool is_header, struct err *e)
 {
 	const char *start = c->p;
 	uint32_t n = 0;
-	struct csv_field f;
+	struct csv_field f = {.is_last = false};
 
 	do {
 		const char *at = c->p;
-		enum csv_step step = csv_field(c, &f);
+		enum csv_step step;
 
+		if (!is_header && c->plain_numbers && n < c->n_fields &&
+		    csv_number(c, c->slots[n])) {
+			n++;
+			continue;
+		}
+		step = csv_field(c, &f);
 		if (step != CSV_ON)
 			return step;
 		if (!is_header)
@@ -440,6 +500,7 @@ static void csv_begin(void *state, struct ingest *in)
 	c->max_record = limits->max_record;
 	c->n_fields = 0;
 	c->is_skipping = false;
+	c->plain_numbers = !csv_has_number_missing(c->record->model);
 	c->place = (struct place){1, 1};
 	carry_begin(&c->carry, limits->max_record);
 }

@@ -114,6 +114,19 @@ class Api(Base):
         self.assertIn("two", d.run("baseline", "list", "-c", d.config, "--model", "loan").stdout)
         self.assertIn("employment_years", d.run("baseline", "show", "-c", d.config, "--model", "loan", "one").stdout)
 
+    def test_pinned_baseline(self):
+        d = self.daemon(models=MODEL + '  baseline: "one"\n').start()
+        d.baseline("loan", self.reference, "two", "--activate")
+        d.flush()
+        active = lambda: {b["version"] for b in d.get("/v1/models/loan/baselines").json["baselines"] if b["active"]}  # noqa: E731
+        self.assertEqual(active(), set())
+        d.baseline("loan", self.reference, "one")
+        self.assertEqual(active(), {"one"})
+        self.assertEqual(d.post("/v1/models/loan/baselines/two/activate").status, 409)
+        d.events("loan", self.hours(1, 600))
+        d.flush(final=True)
+        self.assertEqual({r["baseline"] for r in d.results("loan", metric="psi")}, {"one"})
+
     def test_results(self):
         d = self.daemon().start()
         d.baseline("loan", self.reference)

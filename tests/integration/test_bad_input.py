@@ -109,6 +109,43 @@ class BadInput(unittest.TestCase):
         print(f"{len(strings)} strings", flush=True)
 
     @unittest.skipUnless(has_shared(), "the corpora (../shared) are not here")
+    def test_naughty_names(self):
+        """As names of models, columns and categories: what goes in comes out."""
+        with open(f"{SHARED}/corpora/big-list-of-naughty-strings/blns.base64.json", encoding="utf-8") as f:
+            strings = [base64.b64decode(s) for s in json.load(f)]
+        quoted = lambda n: json.dumps(n, ensure_ascii=False)  # noqa: E731
+        names = []
+        for raw in strings:
+            try:
+                name = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                continue
+            if name and name not in names and name.isprintable():
+                names.append(name)
+        models, kept = "", []
+        with Place() as place:
+            for name in names[::3]:
+                entry = f"- {{name: {quoted(name)}, features: {{numeric: [x], categorical: [{quoted(name)}]}}}}\n"
+                d = Daemon(place + "/check", self.postgres.dsn, entry, binary=BINARY_HERE)
+                p = d.run("check", "-c", d.config, check=False)
+                self.assertIn(p.returncode, (0, 78), (name, p.stderr))
+                if p.returncode == 0:
+                    models += entry
+                    kept.append(name)
+            d = Daemon(place + "/d", self.postgres.dsn, models, binary=BINARY_HERE,
+                       journal="flush_interval: 200ms").start()
+            for name in kept:
+                self.assertEqual(d.events(name, [{"x": 1, name: name}] * 3).status, 200, name)
+            d.flush(final=True)
+            for name in kept:
+                rows = d.results(name)
+                self.assertEqual({r["column"] for r in rows}, {"x", name, "__model__"})
+                self.assertEqual([r["value"] for r in rows if r["metric"] == "volume"], [3])
+            self.assertEqual(d.stop(30)[0], 0)
+        self.assertGreater(len(kept), 100)
+        print(f"{len(kept)} names", flush=True)
+
+    @unittest.skipUnless(has_shared(), "the corpora (../shared) are not here")
     def test_csv_spectrum(self):
         for path in sorted(glob.glob(f"{SHARED}/corpora/csv-spectrum/csvs/*.csv")):
             with open(path, "rb") as f:

@@ -205,6 +205,22 @@ class Harder(Base):
         self.assertEqual(order, ["one", "one", "one", "two"])
         self.assertEqual(self.volume(d), len(events))
 
+    def test_baseline_lost_by_the_database(self):
+        d = self.daemon().start()
+        d.baseline("loan", self.reference)
+        events = self.hours(12, 300)
+        d.events("loan", events[:900])
+        d.flush()
+        d.stop()
+        # a failover to a replica that had the window but not the content
+        self.postgres.query("DELETE FROM driftd.baseline")
+        d.start()
+        d.events("loan", events[900:])
+        d.flush(final=True)
+        self.assertEqual(self.volume(d), len(events))
+        self.assertEqual(self.postgres.query("SELECT count(*) FROM driftd.baseline"), [["1"]])
+        self.assertIn("ok", {r["status"] for r in d.results("loan", final="true", metric="psi")})
+
     def test_event_stamped_ten_years_ahead(self):
         d = self.daemon().start()
         d.baseline("loan", self.reference)
