@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "detectors/profile_set.h"
 #include "storage/evaluation.h"
+#include "storage/outcome_count.h"
 
 enum { TURN_WINDOWS = 64, TURN_RETRIES = 5 };
 
@@ -113,14 +114,12 @@ static int step(struct evaluator *v, struct evaluator_model *m,
 	return rc;
 }
 
-static void window_failed(struct evaluator *v, struct evaluator_model *m,
-			  int64_t start_us, struct err *e)
+static void turn_failed(struct evaluator *v, struct evaluator_model *m,
+			struct err *e)
 {
 	int64_t now = clock_monotonic_us();
-	char start[TIMESTAMP_TEXT_MAX];
 
-	timestamp_format(start_us, start);
-	err_wrap(e, "model \"%s\": window %s", m->config->name, start);
+	err_wrap(e, "model \"%s\"", m->config->name);
 	evaluator_note(v, e);
 	pthread_mutex_lock(&v->lock);
 	v->status.n_failed++;
@@ -131,6 +130,53 @@ static void window_failed(struct evaluator *v, struct evaluator_model *m,
 	log_error("evaluate", "%s", e->message);
 }
 
+static void window_failed(struct evaluator *v, struct evaluator_model *m,
+			  int64_t start_us, struct err *e)
+{
+	char start[TIMESTAMP_TEXT_MAX];
+
+	timestamp_format(start_us, start);
+	err_wrap(e, "window %s", start);
+	turn_failed(v, m, e);
+}
+
+/* Labels, a batch a transaction: 1 when there may be more, 0, -1. */
+static int count_labels(struct evaluator *v, const struct evaluator_model *m,
+			struct err *e)
+{
+	struct evaluation_model em;
+	int rc = evaluation_begin(v->pg, m->config, EVALUATION_NORMAL, &em, e);
+
+	if (rc != 1)
+		return rc;
+	rc = outcome_count_batch(v->pg, m->config, v->cache, INT64_MIN, e);
+	if (rc < 0) {
+		pg_rollback(v->pg);
+		return -1;
+	}
+	return pg_commit(v->pg, e) ? -1 : rc;
+}
+
+static int count_all_labels(struct evaluator *v, struct evaluator_model *m,
+			    struct err *e)
+{
+	unsigned retries = 0;
+	int rc = m->config->labels ? 1 : 0;
+
+	while (rc == 1 && !evaluator_is_stopping(v)) {
+		rc = count_labels(v, m, e);
+		if (rc >= 0)
+			continue;
+		if (e->code == ERR_UNAVAILABLE)
+			return -1;
+		if (e->code == ERR_TEMP && retries++ < TURN_RETRIES)
+			rc = 1; /* deadlock, serialisation: again */
+	}
+	if (rc < 0)
+		turn_failed(v, m, e);
+	return 0;
+}
+
 int evaluator_turn(struct evaluator *v, struct evaluator_model *m,
 		   struct err *e)
 {
@@ -139,6 +185,8 @@ int evaluator_turn(struct evaluator *v, struct evaluator_model *m,
 	int rc;
 
 	m->resume_us = INT64_MIN;
+	if (count_all_labels(v, m, e))
+		return -1;
 	for (int n = 0; n < TURN_WINDOWS; n++) {
 		if (evaluator_is_stopping(v))
 			return 0;

@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Squares and their sums must stay finite. */
-static const double value_max = 1e150;
+/* Fourth powers and their sums must stay finite. */
+static const double value_max = 1e70;
 
 /* Integers up to here have one spelling as a double. */
 static const double integer_max = 9007199254740992.0;
@@ -305,8 +305,7 @@ static int gather_frame(struct gatherer *g, const struct flush_frame *it,
 			struct err *e)
 {
 	struct batch_view *v = &g->f->view;
-	const void *payload =
-		journal_payload(g->f->cursor, &it->header, e);
+	const void *payload = journal_payload(g->f->cursor, &it->header, e);
 
 	if (!payload ||
 	    batch_view_open(v, payload, it->header.payload_len, e)) {

@@ -60,9 +60,13 @@ CREATE TABLE driftd.outcome_14 PARTITION OF driftd.outcome
 CREATE TABLE driftd.outcome_15 PARTITION OF driftd.outcome
 	FOR VALUES WITH (MODULUS 16, REMAINDER 15) WITH (fillfactor = 80);
 
--- For retention, and to find what a window holds.  A label that joins its
--- prediction changes no indexed column.
-CREATE INDEX outcome_window ON driftd.outcome (model_id, window_start);
+-- What a window holds, and labels without a prediction: for retention.  A
+-- label that joins its prediction changes no indexed column.  Partial, so that
+-- no look-up by id can be planned over them.
+CREATE INDEX outcome_window ON driftd.outcome (model_id, window_start)
+	WHERE window_start IS NOT NULL;
+CREATE INDEX outcome_orphan ON driftd.outcome (model_id, label_received)
+	WHERE window_start IS NULL;
 
 -- Ids whose outcome changed and is to be counted: inserted by a flush, in the
 -- transaction of the change, under its source and its last frame.
@@ -92,21 +96,22 @@ CREATE TABLE driftd.window_quality (
 	n_predicted      bigint NOT NULL DEFAULT 0,
 	n_labeled        bigint NOT NULL DEFAULT 0,
 	as_of            timestamptz,      -- newest label time counted
-	sum_error        double precision NOT NULL DEFAULT 0,
-	sum_absolute     double precision NOT NULL DEFAULT 0,
-	sum_square       double precision NOT NULL DEFAULT 0,
-	sum_relative     double precision NOT NULL DEFAULT 0,
-	sum_log_square   double precision NOT NULL DEFAULT 0,
-	n_negative       bigint NOT NULL DEFAULT 0, -- of y or prediction
-	sum_label        double precision NOT NULL DEFAULT 0,
-	sum_label_square double precision NOT NULL DEFAULT 0,
-	max_absolute     double precision NOT NULL DEFAULT 0,
+	sum_e            double precision NOT NULL DEFAULT 0,
+	sum_abs          double precision NOT NULL DEFAULT 0, -- |e|
+	sum_e2           double precision NOT NULL DEFAULT 0,
+	sum_e4           double precision NOT NULL DEFAULT 0,
+	sum_rel          double precision NOT NULL DEFAULT 0, -- |e / y|
+	sum_log2         double precision NOT NULL DEFAULT 0, -- of log1p, squared
+	n_negative       bigint NOT NULL DEFAULT 0, -- y or prediction below 0
+	sum_y            double precision NOT NULL DEFAULT 0,
+	sum_y2           double precision NOT NULL DEFAULT 0,
+	max_abs          double precision NOT NULL DEFAULT 0,
 	PRIMARY KEY (model_id, window_start)
 );
 
 -- Its histogram: by classes and the cell of the score (-1: no score), how
--- many, and how many of them are the cell's upper edge itself; of a
--- regression (classes '') by the size of the error, in steps of 1 %.
+-- many, how many of them are the cell's upper edge itself, and where the others
+-- lie on average; of a regression (classes '') by the size of the error.
 CREATE TABLE driftd.quality_cell (
 	model_id         bigint NOT NULL,
 	window_start     timestamptz NOT NULL,
@@ -115,6 +120,8 @@ CREATE TABLE driftd.quality_cell (
 	cell             integer NOT NULL,
 	n                bigint NOT NULL,
 	n_edge           bigint NOT NULL,
+	n_offset         bigint NOT NULL, -- sum of 1/4096 of the cell's width
+	n_outside        bigint NOT NULL, -- below 0 or above 1
 	PRIMARY KEY (model_id, window_start, predicted, label, cell)
 ) WITH (fillfactor = 70);
 
