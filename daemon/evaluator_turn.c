@@ -17,6 +17,9 @@
 #include "detectors/profile_set.h"
 #include "storage/evaluation.h"
 #include "storage/outcome_count.h"
+#include "storage/outcome_quality.h"
+
+#include <math.h>
 
 enum { TURN_WINDOWS = 64, TURN_RETRIES = 5 };
 
@@ -42,11 +45,48 @@ static int step_alerts(struct evaluator *v, const struct evaluator_model *m,
 	return alert_step(v->pg, v->plan->config, &aw, e);
 }
 
+/* Rows of the window's quality, of the labels that have come so far. */
+static int add_quality(struct evaluator *v, const struct evaluator_model *m,
+		       const struct evaluation_window *w,
+		       struct outcome_quality *quality, struct verdicts *out,
+		       struct err *e)
+{
+	if (!m->config->labels)
+		return 0;
+	if (outcome_quality_read(v->pg, m->config, w->baseline, w->start_us,
+				 quality, e))
+		return -1;
+	for (size_t i = 0; i < quality->rows.n; i++) {
+		const struct quality_row *row = &quality->rows.items[i];
+		struct verdict item = {
+			.column = "__model__",
+			.metric = row->metric,
+			.signal = SIGNAL_QUALITY,
+			.status = quality->n_labeled < m->config->min_rows
+					  ? VERDICT_INSUFFICIENT_DATA
+					  : VERDICT_OK,
+			.value = interval_middle(row->value),
+			.lower = row->value.lower,
+			.upper = row->value.upper,
+			.p_value = (double)NAN,
+			.p_adjusted = (double)NAN,
+			.threshold = (double)NAN,
+			.bound = (double)NAN,
+			.n_current = (uint64_t)quality->n_labeled,
+		};
+		struct verdicts one = {.items = &item, .n = 1};
+
+		judge_append(out, &one);
+	}
+	return 0;
+}
+
 /* Judge and save; the transaction stays open. */
 static int judge(struct evaluator *v, struct evaluator_model *m,
 		 const struct evaluation_model *em, struct evaluation_window *w,
 		 struct err *e)
 {
+	struct outcome_quality quality = {0};
 	struct verdicts verdicts = {0};
 	struct profile_set set;
 	int rc;
@@ -56,12 +96,16 @@ static int judge(struct evaluator *v, struct evaluator_model *m,
 		goto out;
 	evaluator_model_learn(m, w->baseline);
 	judge_window(&m->spec, w->baseline, &set, &verdicts);
+	rc = add_quality(v, m, w, &quality, &verdicts, e);
+	if (rc)
+		goto out;
 	rc = evaluation_save(v->pg, m->config, m->definition, em, w, &set,
 			     &verdicts, e);
 	if (!rc && w->is_final)
 		rc = step_alerts(v, m, em, w, &set, &verdicts, e);
 out:
 	verdicts_release(&verdicts);
+	outcome_quality_release(&quality);
 	profile_set_release(&set);
 	return rc;
 }
