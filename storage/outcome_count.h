@@ -27,6 +27,13 @@ int outcome_count_batch(struct pg *pg, const struct config_model *m,
 			struct baseline_cache *cache, int64_t except_us,
 			struct err *e);
 
+/*
+ * Delete one small batch of what is older than ${keep_us}, in a transaction of
+ * its own: how many rows (0: nothing left, or another holds the model), or -1.
+ */
+long outcome_prune(struct pg *pg, const struct config_model *m, int64_t keep_us,
+		   struct err *e);
+
 /* The statement of a batch of classes: for tests that look at its plan. */
 extern const char outcome_count_classes_sql[];
 

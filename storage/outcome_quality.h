@@ -37,7 +37,8 @@ const struct cells *outcome_score_cells(const struct config_model *m,
 
 /*
  * For readers: the newest quality of the windows that start in [from, to), at
- * most ${limit} of them, oldest first, as members of ${out}, an open object.
+ * most the newest ${limit} of them, oldest first, as the member "quality" of
+ * ${out}, an open object.
  */
 int outcome_quality_list(struct pg *pg, int64_t model_id, int64_t from_us,
 			 int64_t to_us, int limit, struct json_out *out,

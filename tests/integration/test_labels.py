@@ -195,6 +195,79 @@ class Labels(unittest.TestCase):
         self.assertEqual(counts, [["0"]])
         print(f"killed {killed[1]} times", flush=True)
 
+    def outcome_reads(self):
+        """Rows of outcomes that any statement has read so far."""
+        time.sleep(2.5)  # sessions report their counters once a second
+        row = self.postgres.query("SELECT sum(seq_tup_read), sum(idx_tup_fetch) FROM pg_stat_user_tables"
+                                  " WHERE relname LIKE 'outcome\\___'")[0]
+        return sum(int(float(n or 0)) for n in row)
+
+    def test_late_labels_read_only_their_rows(self):
+        feed = Feed(self.daemon, 10000)
+        labels = read_rows("car_loan", "labels")
+        late = labels[::len(labels) // 100][:100]
+        names = {r["id"] for r in late}
+        feed.send("car_loan", "events", read_rows("car_loan", "analysis"))
+        feed.send("car_loan", "labels", [r for r in labels if r["id"] not in names])
+        self.daemon.flush(final=True)
+        before = self.outcome_reads()
+        feed.send("car_loan", "labels", late)
+        self.daemon.flush(final=True)
+        read = self.outcome_reads() - before
+        # found by its upsert, by the look at its baseline, by the count and by the note
+        self.assertLessEqual(read, 100 * 10)
+        self.assertGreaterEqual(read, 100)
+        self.check_full("car_loan")
+        print(f"100 late labels beside {len(labels)}: {read} rows read", flush=True)
+
+    def test_quality_route_and_revisions(self):
+        feed = Feed(self.daemon, 10000)
+        labels = read_rows("car_loan", "labels")
+        feed.send("car_loan", "events", read_rows("car_loan", "analysis"))
+        feed.send("car_loan", "labels", labels[:30])
+        self.daemon.flush(final=True)
+        a = self.daemon.get("/v1/models/car_loan/quality").json["quality"]
+        self.assertEqual(len(a), len(months("car_loan")))
+        first = a[0]
+        self.assertEqual((first["n_predicted"], first["n_labeled"], first["status"]), (207, 30, "provisional"))
+        self.assertEqual(first["label_coverage"], 30 / 207)
+        self.assertIn("accuracy", first["realised"])
+        self.assertEqual(set(a[1]["realised"]), {"n_labeled", "label_coverage"})
+        # the same labels again revise nothing; the rest does
+        feed.send("car_loan", "labels", labels[:30])
+        self.daemon.flush(final=True)
+        again = self.daemon.get("/v1/models/car_loan/quality?limit=100").json["quality"]
+        self.assertEqual([w["revision"] for w in again], [w["revision"] for w in a])
+        feed.send("car_loan", "labels", labels[30:])
+        self.daemon.flush(final=True)
+        full = self.daemon.get("/v1/models/car_loan/quality").json["quality"]
+        self.assertTrue(all(w["status"] == "final" for w in full))
+        self.assertEqual(full[0]["revision"], first["revision"] + 1)
+        self.assertEqual(full[0]["as_of"][:10], max(r["label_time"] for r in labels[:207])[:10])
+        self.assertEqual(self.daemon.get("/v1/models/nobody/quality").status, 404)
+        row = self.postgres.query("SELECT sum(labels), sum(superseded), sum(predictions), sum(repeated) FROM driftd.outcome_count")
+        self.assertEqual(row, [[str(len(labels) + 30), "0", str(len(labels)), "0"]])
+
+    def test_first_prediction_wins_and_a_sample_is_kept(self):
+        self.daemon.write_config(models=models().replace("labels: true", "labels: {sample: 0.1}"))
+        self.daemon.stop()
+        self.daemon.start()
+        feed = Feed(self.daemon, 10000)
+        events = read_rows("car_loan", "analysis")[:20000]
+        feed.send("car_loan", "events", events)
+        feed.send("car_loan", "events", [{**e, "y_pred": "0"} for e in events])
+        feed.send("car_loan", "labels", read_rows("car_loan", "labels")[:20000])
+        self.daemon.flush(final=True)
+        kept, ones = map(int, self.postgres.query(
+            "SELECT count(*), count(*) FILTER (WHERE predicted = '1') FROM driftd.outcome WHERE label IS NOT NULL")[0])
+        self.assertTrue(1700 < kept < 2300, kept)
+        self.assertGreater(ones, kept // 3)  # none, had the second one won
+        row = self.postgres.query("SELECT predictions, repeated FROM driftd.outcome_count")
+        self.assertEqual(row, [[str(kept), str(kept)]])
+        rows = self.daemon.get("/v1/models/car_loan/quality").json["quality"]
+        self.assertEqual(sum(w["n_labeled"] for w in rows), kept)
+        self.assertTrue(all(w["label_coverage"] == 1 for w in rows))
+
 
 @unittest.skipUnless(has_shared(), "the reference data (../shared) is not here")
 class BadLabels(unittest.TestCase):
