@@ -246,29 +246,28 @@ static size_t leading_zeros(const struct decimal *d)
 	return n;
 }
 
-/* "[+-]digits" in ${p}, all of it; saturates. */
-static bool scan_exponent(const char *p, const char *end, int64_t *out)
+/* "[+-]digits" at ${p}, saturating; its end, or NULL when it is none. */
+static const char *scan_exponent(const char *p, const char *end, int64_t *out)
 {
 	bool negative = false;
+	const char *digits;
 	int64_t v = 0;
 
 	if (p < end && (*p == '+' || *p == '-'))
 		negative = *p++ == '-';
-	if (p == end)
-		return false;
-	for (; p < end; p++) {
-		if (!is_digit(*p))
-			return false;
+	digits = p;
+	for (; p < end && is_digit(*p); p++)
 		if (v < HUGE_EXPONENT)
 			v = v * 10 + (*p - '0');
-	}
 	*out = negative ? -v : v;
-	return true;
+	return p > digits ? p : NULL;
 }
 
-static bool scan(const char *text, size_t len, struct decimal *d)
+/* The number at the beginning of ${text}; its end, or NULL. */
+static inline const char *scan(const char *text, const char *end,
+			       struct decimal *d)
 {
-	const char *p = text, *end = text + len, *point = NULL;
+	const char *p = text, *point = NULL;
 	uint64_t m = 0;
 	int64_t written = 0;
 	size_t n;
@@ -287,12 +286,12 @@ static bool scan(const char *text, size_t len, struct decimal *d)
 		d->scale = -(int64_t)(p - point);
 	}
 	if (n == 0)
-		return false;
+		return NULL;
 	d->digits_end = p;
-	if (p < end) {
-		if ((*p != 'e' && *p != 'E') ||
-		    !scan_exponent(p + 1, end, &written))
-			return false;
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		p = scan_exponent(p + 1, end, &written);
+		if (p == NULL)
+			return NULL;
 		d->scale += written;
 	}
 	d->mantissa = m;
@@ -301,7 +300,7 @@ static bool scan(const char *text, size_t len, struct decimal *d)
 	if (UNLIKELY(n > MANTISSA_DIGITS) &&
 	    n - leading_zeros(d) > MANTISSA_DIGITS)
 		scan_long(d);
-	return true;
+	return p;
 }
 
 /*
@@ -407,17 +406,28 @@ static double magnitude(const struct decimal *d)
 	return by_strtod(d);
 }
 
-bool number_parse(const char *text, size_t len, double *out)
+const char *number_parse_prefix(const char *text, const char *end, double *out)
 {
 	struct decimal d;
+	const char *stop = scan(text, end, &d);
 	double v;
 
-	if (!scan(text, len, &d))
-		return false;
+	if (stop == NULL)
+		return NULL;
 	v = magnitude(&d);
 	if (!isfinite(v))
-		return false;
+		return NULL;
 	*out = d.negative ? -v : v;
+	return stop;
+}
+
+bool number_parse(const char *text, size_t len, double *out)
+{
+	double v;
+
+	if (number_parse_prefix(text, text + len, &v) != text + len)
+		return false;
+	*out = v;
 	return true;
 }
 

@@ -20,6 +20,13 @@ struct err;
  */
 bool number_parse(const char *text, size_t len, double *out);
 
+/*
+ * The longest such number at the beginning of a text that ends at ${end}: the
+ * byte behind it, or NULL when there is none.  Where all of [text, end) can be
+ * read it is the faster way to a number that something else follows.
+ */
+const char *number_parse_prefix(const char *text, const char *end, double *out);
+
 /* The JSON grammar only: -?(0|[1-9]d*)(.d+)?([eE][+-]?d+)?, all of ${text}. */
 bool number_is_json(const char *text, size_t len);
 

@@ -96,6 +96,8 @@ static int judge(struct evaluator *v, struct evaluator_model *m,
 		goto out;
 	evaluator_model_learn(m, w->baseline);
 	judge_window(&m->spec, w->baseline, &set, &verdicts);
+	judge_volume_ratio(w->baseline, w->end_us - w->start_us, set.n_events,
+			   &verdicts);
 	rc = add_quality(v, m, w, &quality, &verdicts, e);
 	if (rc)
 		goto out;

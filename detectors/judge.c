@@ -298,15 +298,22 @@ void judge_append(struct verdicts *to, const struct verdicts *from)
 	}
 }
 
+void judge_add_model_row(const char *metric, double value, uint64_t n_reference,
+			 uint64_t n_current, struct verdicts *out)
+{
+	struct verdict *v =
+		add_verdict(out, JUDGE_MODEL_COLUMN, metric, SIGNAL_DATA);
+
+	set_value(v, value);
+	v->n_reference = n_reference;
+	v->n_current = n_current;
+}
+
 static void add_volume(uint64_t n_reference, uint64_t n_events,
 		       struct verdicts *out)
 {
-	struct verdict *v =
-		add_verdict(out, JUDGE_MODEL_COLUMN, "volume", SIGNAL_DATA);
-
-	set_value(v, (double)n_events);
-	v->n_reference = n_reference;
-	v->n_current = n_events;
+	judge_add_model_row("volume", (double)n_events, n_reference, n_events,
+			    out);
 }
 
 void judge_finish(uint64_t n_reference, uint64_t n_current,

@@ -108,6 +108,15 @@ void judge_window(const struct judge_spec *spec,
 		  const struct baseline *baseline,
 		  const struct profile_set *window, struct verdicts *out);
 
+/*
+ * Row "volume_ratio" (signal data): the window's events over the usual number
+ * for its length, which is what the baseline had in that time: n_rows * width
+ * / (last - first event time).  No row when the baseline has no times or no
+ * extent.  It informs: training data are often a sample.
+ */
+void judge_volume_ratio(const struct baseline *baseline, int64_t window_us,
+			uint64_t n_events, struct verdicts *out);
+
 /* The rows of a window without events: volume 0. */
 void judge_empty_window(struct verdicts *out);
 

@@ -89,3 +89,17 @@ void judge_window(const struct judge_spec *spec,
 	judge_finish(baseline != NULL ? baseline->n_rows : 0, window->n_events,
 		     out);
 }
+
+void judge_volume_ratio(const struct baseline *baseline, int64_t window_us,
+			uint64_t n_events, struct verdicts *out)
+{
+	double usual;
+
+	if (baseline == NULL || baseline->first_us == INT64_MIN ||
+	    baseline->last_us <= baseline->first_us || window_us <= 0)
+		return;
+	usual = (double)baseline->n_rows * (double)window_us /
+		(double)(baseline->last_us - baseline->first_us);
+	judge_add_model_row("volume_ratio", (double)n_events / usual,
+			    baseline->n_rows, n_events, out);
+}

@@ -20,7 +20,7 @@ struct reader;
  * What is counted (quality_binary, quality_multiclass, quality_regression) is
  * additive: parts are merged, what a changed label had counted is subtracted;
  * a daemon may fill the members from sums of its own.  What is told are rows.
- * Names and formulas are those of docs/METRICS.md; a zero denominator gives
+ * Names and formulas are those of docs/QUALITY.md; a zero denominator gives
  * NaN; without labels there is the row n_labeled alone.
  *
  * Functions that merge or subtract return -1 (ERR_CONFLICT, ERR_LIMIT) when

@@ -217,7 +217,7 @@ struct bin {
 	struct interval gap; /* sum of score - class */
 	double maybe[2];     /* scores that straddle a limit, by class */
 	double down, up;     /* sum of what these pull */
-	double lowest, most; /* of one: the least and the greatest */
+	double lower, upper; /* all of these are within */
 };
 
 struct calibration {
@@ -250,13 +250,14 @@ static void add_maybe(struct calibration *k, const struct quality_group *g,
 	k->pulled += down + up;
 	for (unsigned i = first; i <= last; i++) {
 		struct bin *b = &k->bins[i];
+		bool first_one = b->maybe[0] + b->maybe[1] == 0.0;
 
 		b->maybe[0] += (double)g->n[0];
 		b->maybe[1] += (double)g->n[1];
 		b->down += down;
 		b->up += up;
-		b->lowest = smaller(b->lowest, g->lower - 1.0);
-		b->most = larger(b->most, g->upper);
+		b->lower = first_one ? g->lower : smaller(b->lower, g->lower);
+		b->upper = first_one ? g->upper : larger(b->upper, g->upper);
 	}
 }
 
@@ -311,24 +312,35 @@ static struct interval ece(const struct calibration *k, double total)
 	sure.lower = larger(sure.lower - k->pulled, all.lower);
 	sure.upper = smaller(sure.upper + k->pulled, wide.upper);
 	sure.lower = larger(sure.lower, wide.lower);
-	return (struct interval){sure.lower / total, sure.upper / total};
+	/* one number, summed in another order, may be above itself */
+	return (struct interval){smaller(sure.lower, sure.upper) / total,
+				 sure.upper / total};
 }
 
-/* The mean gap of a bin that takes any of those that may be in it. */
+/*
+ * The mean gap of a bin that takes any of those that may be in it: a fraction
+ * that is monotone in the number of each kind, so one of the ends is extreme.
+ */
 static struct interval bin_mean(const struct bin *b)
 {
-	struct interval mean = {b->gap.lower / b->n, b->gap.upper / b->n};
+	struct interval mean = {HUGE_VAL, -HUGE_VAL};
 
-	if (b->n == 0.0)
-		mean = (struct interval){b->maybe[1] > 0.0 ? b->lowest : 0.0,
-					 b->maybe[0] > 0.0 ? b->most : 0.0};
-	/* as many as there are, each at the greatest: nothing is beyond */
-	mean.lower =
-		smaller(mean.lower, (b->gap.lower + b->maybe[1] * b->lowest) /
-					    larger(b->n + b->maybe[1], 1.0));
-	mean.upper =
-		larger(mean.upper, (b->gap.upper + b->maybe[0] * b->most) /
-					   larger(b->n + b->maybe[0], 1.0));
+	for (unsigned some = 0; some < 4; some++) {
+		double ones = some & 1 ? b->maybe[1] : 0.0;
+		double zeros = some & 2 ? b->maybe[0] : 0.0;
+		double n = b->n + ones + zeros;
+
+		if (n == 0.0)
+			continue;
+		mean.lower =
+			smaller(mean.lower, (b->gap.lower + zeros * b->lower +
+					     ones * (b->lower - 1.0)) /
+						    n);
+		mean.upper =
+			larger(mean.upper, (b->gap.upper + zeros * b->upper +
+					    ones * (b->upper - 1.0)) /
+						   n);
+	}
 	return mean;
 }
 

@@ -210,7 +210,8 @@ int quality_scores_decode(struct quality_scores *s, struct reader *in,
 			cell->equal[c] = reader_varint(in);
 			cell->offset[c] = reader_varint(in);
 		}
-		if (!is_sound(cell))
+		if (!is_sound(cell) ||
+		    (j == n_edges && cell->equal[0] + cell->equal[1] > 0))
 			in->failed = true;
 	}
 	if (in->failed) {
@@ -277,7 +278,8 @@ struct quality_group *quality_scores_groups(const struct quality_scores *s,
 
 		if (inner_group(s, j, g))
 			g = &groups[++*n];
-		if (cell->equal[0] + cell->equal[1] == 0)
+		/* the last cell has no edge to be equal to */
+		if (j == s->n_edges || cell->equal[0] + cell->equal[1] == 0)
 			continue;
 		*g = (struct quality_group){
 			.n = {cell->equal[0], cell->equal[1]},

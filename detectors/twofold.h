@@ -47,14 +47,14 @@ static inline double twofold_around_mean(struct twofold t, struct twofold a,
 					 double n)
 {
 	double mean = a.high / n;
+	double rest = fma(-mean, n, a.high) + a.low; /* a - n m */
 
-	/* sum (x - m)^2 for m the rounded mean: more by n (m - a/n)^2, which
-	 * is beyond the last digit */
+	/* sum (x - m)^2 for m the rounded mean, less n (a/n - m)^2 */
 	twofold_add_product(&t, -2.0 * mean, a.high);
 	twofold_add_product(&t, -2.0 * mean, a.low);
 	twofold_add_product(&t, mean * n, mean);
 	twofold_add_product(&t, fma(mean, n, -(mean * n)), mean);
-	return t.high + t.low;
+	return t.high + (t.low - rest * rest / n);
 }
 
 static inline double twofold_value(struct twofold t)

@@ -124,11 +124,13 @@ static int long_column(struct compare *c, const struct compare_column *column,
 
 /* The quality of one chunk, or of the reference. */
 static int put_quality(struct compare *c, const struct compare_chunk *chunk,
-		       const struct quality_rows *rows, struct err *e)
+		       const struct quality_rows *rows, void *arg,
+		       struct err *e)
 {
 	struct place at;
 	struct buf name;
 
+	(void)arg;
 	buf_init(&name, SIZE_MAX / 4);
 	place_init(&at, chunk, "__model__");
 	for (size_t i = 0; i < rows->n; i++) {
@@ -148,7 +150,8 @@ static int put_quality(struct compare *c, const struct compare_chunk *chunk,
 
 static int long_end(struct compare *c, struct err *e)
 {
-	return c->metrics.quality ? compare_quality(c, put_quality, e) : 0;
+	return c->metrics.quality ? compare_quality(c, put_quality, NULL, e)
+				  : 0;
 }
 
 const struct compare_format compare_long = {

@@ -29,7 +29,9 @@ struct quality_run {
 	struct compare_outcomes reference, current;
 	struct isotonic *curves;   /* owned; by class; NULL: no estimates */
 	struct cbpe_choice choice; /* two classes only */
-	double reference_error;	   /* of the estimated accuracy */
+	/* Of the reference: its accuracy less what is estimated of it, and the
+	 * standard error of that. */
+	double bias, bias_error;
 };
 
 /* Rows of one file. */
@@ -302,6 +304,17 @@ static const struct quality_row *estimate(const struct quality_run *q,
 					       : "cbpe_raw_accuracy");
 }
 
+static void measure_bias(struct quality_run *q, const struct quality_rows *rows)
+{
+	const struct quality_row *real = quality_rows_find(rows, "accuracy");
+	const struct quality_row *guess = estimate(q, rows);
+
+	if (real == NULL || guess == NULL)
+		return;
+	q->bias = real->value.lower - guess->value.lower;
+	q->bias_error = guess->standard_error;
+}
+
 /* What is told of a chunk beside its quality. */
 static void judge(const struct quality_run *q, const struct range *r,
 		  struct quality_rows *out)
@@ -316,14 +329,14 @@ static void judge(const struct quality_run *q, const struct range *r,
 	real = quality_rows_find(out, "accuracy");
 	guess = estimate(q, out);
 	if (real != NULL && guess != NULL) {
-		/* the calibration is no better than the reference is large */
-		error = hypot(guess->standard_error, q->reference_error);
-		quality_rows_number(
-			out, "concept_drift_suspected",
-			cbpe_concept_drift_suspected(real->value.lower,
-						     guess->value.lower, error,
-						     coverage),
-			(double)NAN);
+		/* the calibration is as good as the reference is large */
+		error = hypot(guess->standard_error, q->bias_error);
+		quality_rows_number(out, "concept_drift_suspected",
+				    cbpe_concept_drift_suspected(
+					    real->value.lower,
+					    guess->value.lower + q->bias, error,
+					    coverage),
+				    (double)NAN);
 	}
 	quality_rows_number(out, "label_coverage", coverage, (double)NAN);
 }
@@ -341,18 +354,16 @@ static void tell_choice(const struct quality_run *q, struct quality_rows *out)
 }
 
 static int tell_all(struct quality_run *q, struct compare *c,
-		    compare_quality_tell *tell, struct err *e)
+		    compare_quality_tell *tell, void *arg, struct err *e)
 {
 	const struct range reference = {&q->reference, 0, q->reference.n};
-	const struct quality_row *guess;
 	struct quality_rows rows = {.n = 0};
 	int result;
 
 	measure(q, &reference, &rows);
 	tell_choice(q, &rows);
-	guess = estimate(q, &rows);
-	q->reference_error = guess != NULL ? guess->standard_error : 0.0;
-	result = tell(c, NULL, &rows, e);
+	measure_bias(q, &rows);
+	result = tell(c, NULL, &rows, arg, e);
 	quality_rows_release(&rows);
 	for (size_t i = 0; result == 0 && i < c->n_chunks; i++) {
 		const struct range r = {&q->current, c->chunks[i].start,
@@ -360,13 +371,13 @@ static int tell_all(struct quality_run *q, struct compare *c,
 
 		measure(q, &r, &rows);
 		judge(q, &r, &rows);
-		result = tell(c, &c->chunks[i], &rows, e);
+		result = tell(c, &c->chunks[i], &rows, arg, e);
 		quality_rows_release(&rows);
 	}
 	return result;
 }
 
-int compare_quality(struct compare *c, compare_quality_tell *tell,
+int compare_quality(struct compare *c, compare_quality_tell *tell, void *arg,
 		    struct err *e)
 {
 	struct quality_run q = {.compare = c};
@@ -381,7 +392,7 @@ int compare_quality(struct compare *c, compare_quality_tell *tell,
 	    compare_outcomes_read(&q.current, c, c->current, &q.classes, e) < 0)
 		goto out;
 	calibrate(&q);
-	result = tell_all(&q, c, tell, e);
+	result = tell_all(&q, c, tell, arg, e);
 out:
 	for (uint32_t i = 0; q.curves != NULL && i < q.reference.n_scores; i++)
 		isotonic_release(&q.curves[i]);

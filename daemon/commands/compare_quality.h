@@ -20,18 +20,23 @@ struct err;
  *
  * Beside the measures: label_coverage of a chunk, whether scores are to be
  * calibrated (cbpe_calibrates, with cbpe_ece10_raw and
- * cbpe_ece10_calibrated, of the reference), and concept_drift_suspected.
+ * cbpe_ece10_calibrated, of the reference), and concept_drift_suspected: the
+ * accuracy of a chunk is not what is estimated of it, corrected by as much as
+ * the estimate of the reference is wrong.
  */
 
 /* Rows of a chunk, or of the reference (NULL); they are gone afterwards. */
 typedef int compare_quality_tell(struct compare *c,
 				 const struct compare_chunk *chunk,
-				 const struct quality_rows *rows,
+				 const struct quality_rows *rows, void *arg,
 				 struct err *e);
 
 /* Nothing is told of a model without a task or without a label. */
-int compare_quality(struct compare *c, compare_quality_tell *tell,
+int compare_quality(struct compare *c, compare_quality_tell *tell, void *arg,
 		    struct err *e);
+
+/* For a person: quality beside the reference's, and what is estimated. */
+int compare_quality_table(struct compare *c, struct err *e);
 
 /* Rows with every name that does not depend on classes, for their names. */
 void compare_quality_names(struct quality_rows *out);

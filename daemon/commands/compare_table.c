@@ -14,6 +14,7 @@
 #include "base/timestamp.h"
 #include "config/config.h"
 #include "daemon/commands/compare_parts.h"
+#include "daemon/commands/compare_quality.h"
 #include "daemon/ingest/dataset.h"
 
 #include <math.h>
@@ -40,8 +41,10 @@ struct table {
 
 static bool wants_colour(FILE *out)
 {
+	/* NOLINTBEGIN(concurrency-mt-unsafe): the threads are gone */
 	const char *no_colour = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
+	/* NOLINTEND(concurrency-mt-unsafe) */
 
 	return isatty(fileno(out)) &&
 	       (no_colour == NULL || no_colour[0] == '\0') &&
@@ -76,9 +79,10 @@ static void put_text(struct buf *out, const char *text, size_t width, bool pad)
 			buf_add_str(out, "…");
 			break;
 		}
-		buf_add_char(out, (unsigned char)*text < ' ' || *text == 0x7f
-					  ? '?'
-					  : *text);
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			buf_add_char(out, '?');
+		else
+			buf_add_char(out, *text);
 	}
 	for (; pad && at < width; at++)
 		buf_add_char(out, ' ');
@@ -334,7 +338,8 @@ static int table_end(struct compare *c, struct err *e)
 	else
 		result = put_chunks(&t, e);
 	free(t.ranked);
-	return result;
+	return result == 0 && c->metrics.quality ? compare_quality_table(c, e)
+						 : result;
 }
 
 const struct compare_format compare_table = {

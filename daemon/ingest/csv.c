@@ -280,9 +280,8 @@ static bool csv_number(struct csv *c, uint32_t slot)
 	if (slot >= r->n_columns ||
 	    r->batch->columns[slot].kind != COLUMN_NUMERIC)
 		return false;
-	end = csv_plain_end(c->p, c->end);
-	if (end == c->end || *end != ',' ||
-	    !number_parse(c->p, (size_t)(end - c->p), &v))
+	end = number_parse_prefix(c->p, c->end, &v);
+	if (end == NULL || end == c->end || *end != ',')
 		return false;
 	r->seen[slot] = r->stamp;
 	batch_set_number(r->batch, slot, v);

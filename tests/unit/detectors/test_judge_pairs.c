@@ -439,9 +439,34 @@ static void chance_in_sparse_bins_is_known(void **state)
 	assert_true(n_plain > WINDOWS / 10);
 }
 
+/* Rows of a window over what the baseline had in its length. */
+static void test_volume_ratio(void **state)
+{
+	struct baseline b = {.n_rows = 24000,
+			     .first_us = 0,
+			     .last_us = INT64_C(24) * 3600 * 1000000};
+	struct verdicts v = {0};
+
+	(void)state;
+	judge_volume_ratio(&b, INT64_C(3600) * 1000000, 250, &v);
+	assert_int_equal(v.n, 1);
+	assert_string_equal(v.items[0].metric, "volume_ratio");
+	assert_string_equal(v.items[0].column, "__model__");
+	assert_true(v.items[0].value == 0.25);
+	assert_false(v.items[0].drifted);
+	b.last_us = b.first_us;
+	judge_volume_ratio(&b, INT64_C(3600) * 1000000, 250, &v);
+	b.first_us = INT64_MIN;
+	judge_volume_ratio(&b, INT64_C(3600) * 1000000, 250, &v);
+	judge_volume_ratio(NULL, INT64_C(3600) * 1000000, 250, &v);
+	assert_int_equal(v.n, 1);
+	verdicts_release(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_volume_ratio),
 		cmocka_unit_test(pairs_are_judged_as_windows_are),
 		cmocka_unit_test(a_pair_that_is_not_there_has_no_row),
 		cmocka_unit_test(a_broken_column_leaves_the_others_alone),
