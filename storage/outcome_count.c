@@ -229,6 +229,11 @@ static int set_scans(struct pg *pg, const char *on_or_off, struct err *e)
 	return rc;
 }
 
+int outcome_forbid_scans(struct pg *pg, struct err *e)
+{
+	return set_scans(pg, "off", e);
+}
+
 static int take_ids(struct pg *pg, int64_t model_id, struct batch_ids *out,
 		    struct err *e)
 {
@@ -381,7 +386,7 @@ int outcome_count_batch(struct pg *pg, const struct config_model *m,
 	struct batch_ids ids;
 	int rc = 0;
 
-	if (add_kept(pg, m->model_id, e) || set_scans(pg, "off", e) ||
+	if (add_kept(pg, m->model_id, e) || outcome_forbid_scans(pg, e) ||
 	    take_ids(pg, m->model_id, &ids, e))
 		return -1;
 	if (ids.n)

@@ -34,7 +34,9 @@ int outcome_count_batch(struct pg *pg, const struct config_model *m,
 long outcome_prune(struct pg *pg, const struct config_model *m, int64_t keep_us,
 		   struct err *e);
 
-/* The statement of a batch of classes: for tests that look at its plan. */
+/* The statement of a batch of classes, and the settings it runs with (until
+ * the transaction ends): for tests that look at its plan. */
+int outcome_forbid_scans(struct pg *pg, struct err *e);
 extern const char outcome_count_classes_sql[];
 
 enum { OUTCOME_COUNT_BATCH = 10000 };

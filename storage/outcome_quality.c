@@ -183,8 +183,8 @@ static void regression_rows(const struct pg_result *sums,
 		.label_square = sum(sums, 10),
 		.max_error = pg_get_float8(sums, 0, 11),
 		/* Not kept: that all labels are equal shows in the sums. */
-		.label_min = -INFINITY,
-		.label_max = INFINITY,
+		.label_min = -HUGE_VAL,
+		.label_max = HUGE_VAL,
 	};
 
 	q.cap_cells = pg_rows(cells);
