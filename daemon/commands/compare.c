@@ -231,6 +231,7 @@ static int run(int argc, char **argv)
 	struct compare_args args = {.format = &compare_table};
 	int o, status;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
 	while ((o = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
 		if (o == 'h')
 			return command_help(&command_compare);

@@ -20,6 +20,8 @@
 void dataset_blocks_init(struct dataset_blocks *s, const struct config_model *m,
 			 bool with_times, size_t max_memory)
 {
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the decoders come later */
+	const char *directory = getenv("TMPDIR");
 	size_t at = 0;
 
 	*s = (struct dataset_blocks){.fd = -1,
@@ -27,6 +29,9 @@ void dataset_blocks_init(struct dataset_blocks *s, const struct config_model *m,
 				     .n_columns = m->n_columns,
 				     .with_times = with_times};
 	pthread_mutex_init(&s->lock, NULL);
+	s->directory =
+		xstrdup(directory != NULL && directory[0] != '\0' ? directory
+								  : "/var/tmp");
 	s->row_offset = xcalloc(m->n_columns + 1, sizeof(*s->row_offset));
 	s->texts = xcalloc(m->n_columns + 1, sizeof(*s->texts));
 	/* what has eight bytes goes first, so that all is aligned */
@@ -62,18 +67,16 @@ void dataset_blocks_release(struct dataset_blocks *s)
 	free(s->blocks);
 	free(s->texts);
 	free(s->row_offset);
+	free(s->directory);
 	pthread_mutex_destroy(&s->lock);
 }
 
 /* A file that is gone when its descriptor is. */
-static int open_nameless(void)
+static int open_nameless(const char *dir)
 {
-	const char *dir = getenv("TMPDIR");
 	struct buf path;
 	int fd;
 
-	if (dir == NULL || dir[0] == '\0')
-		dir = "/var/tmp";
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
 	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
 		return fd;
@@ -97,7 +100,7 @@ static bool reserve(struct dataset_blocks *s, size_t size, uint64_t *offset)
 		goto out;
 	}
 	if (s->fd < 0)
-		s->fd = open_nameless();
+		s->fd = open_nameless(s->directory);
 	if (s->fd < 0) {
 		s->is_full = true;
 		s->in_memory += size;

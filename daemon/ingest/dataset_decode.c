@@ -18,8 +18,10 @@
 /* Blocks of a piece are told apart by the lower bits of their key. */
 enum { KEY_SHIFT = 24 };
 
-/* "{}" and a newline: no record is shorter. */
-enum { RECORD_BYTES_MIN = 2 };
+enum {
+	RECORD_BYTES_MIN = 2, /* a byte and a newline: none is shorter */
+	FEED_MAX = 65536
+};
 
 /* One thread's decoder. */
 struct dataset_decoder {
@@ -41,7 +43,7 @@ size_t dataset_piece(size_t n_columns)
 	size_t piece = (size_t)RECORD_BYTES_MIN * DATASET_BATCH_VALUES /
 		       (n_columns > 0 ? n_columns : 1);
 
-	return piece < 64 * 1024 ? piece : 64 * 1024;
+	return piece < FEED_MAX ? piece : FEED_MAX;
 }
 
 void dataset_name_file(const char *path, struct err *e)

@@ -44,8 +44,9 @@ struct dataset_blocks {
 	size_t n, cap;
 	size_t n_rows;
 	size_t in_memory, max_memory;
-	int fd;	      /* -1: none yet */
-	bool is_full; /* no file, or no room in it: memory it is */
+	int fd;		 /* -1: none yet */
+	char *directory; /* owned; where the file is made */
+	bool is_full;	 /* no file, or no room in it: memory it is */
 	uint64_t file_size;
 	size_t n_columns;
 	size_t *row_offset; /* owned; bytes of a row before each column, the
