@@ -99,8 +99,8 @@ static double one_by_one(double t_above, double n_above, double t, double n)
 {
 	double c = t / n, sum = 0.0;
 
-	for (double i = 1.0; i <= n; i++)
-		sum += c * (t_above + i * c) / (n_above + i);
+	for (uint64_t i = 1; i <= (uint64_t)n; i++)
+		sum += c * (t_above + (double)i * c) / (n_above + (double)i);
 	return sum;
 }
 

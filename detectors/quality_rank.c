@@ -53,7 +53,7 @@ static double steps_below(double t, double g, double p)
 
 	if (p > SUM_DIRECTLY) /* 1/x is convex: midpoints are below the area */
 		return p - g * log1p(p / (t + g + 0.5));
-	for (double i = 1.0; i <= p; i++)
+	for (unsigned i = 1; i <= (unsigned)p; i++)
 		sum += (t + i) / (t + i + g);
 	return sum;
 }
@@ -67,7 +67,7 @@ static double area_above(double t, double f, double p)
 		return p;
 	if (p > SUM_DIRECTLY)
 		return p - f * log1p(p / (t + f));
-	for (double i = 0.0; i < p; i++)
+	for (unsigned i = 0; i < (unsigned)p; i++)
 		sum += (precision(t + i, f) + precision(t + i + 1.0, f)) / 2.0;
 	return sum;
 }

@@ -228,8 +228,10 @@ static struct interval inner_mean(double low, double high, double n,
 {
 	double unit = (high - low) / QUALITY_OFFSET_UNITS;
 
-	return (struct interval){low + unit * (offset / n - ROUNDING),
-				 low + unit * (offset / n + ROUNDING)};
+	/* near 1 a cell may be no wider than a few doubles: round outwards */
+	return (struct interval){
+		nextafter(low + unit * (offset / n - ROUNDING), -HUGE_VAL),
+		nextafter(low + unit * (offset / n + ROUNDING), HUGE_VAL)};
 }
 
 /* Whatever the counts say, within the group. */

@@ -49,7 +49,7 @@ bool compare_quality_is_of_class(const char *metric);
 
 /* ---- private to compare_quality*.c ---- */
 
-enum { COMPARE_CLASS_NONE = UINT32_MAX };
+#define COMPARE_CLASS_NONE UINT32_MAX
 
 /* The classes of a model by name; of a binary one the positive class only. */
 struct compare_classes {

@@ -34,7 +34,7 @@ enum record_special {
 };
 
 enum {
-	RECORD_UNKNOWN_MAX = 4096, /* unknown names told apart */
+	RECORD_UNKNOWN_MAX = 1024, /* unknown names told apart */
 	RECORD_ID_MAX = 1024	   /* bytes: ids are keys of the database */
 };
 

@@ -12,15 +12,20 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* What a batch or a frame keeps for the next body. */
-enum { UPLOADS_KEEP_BYTES = 512 * 1024 };
+/*
+ * What a batch or a frame keeps for the next body, and how many of each are
+ * kept: a request holds one or the other, so pools that kept all of both
+ * would hold twice what is ever in use.
+ */
+enum { UPLOADS_KEEP_BYTES = 512 * 1024, UPLOADS_IDLE_MAX = 8 };
 
 struct uploads {
 	pthread_mutex_t lock;
 	struct budget *budget; /* borrowed */
 	struct upload_decoder *decoders;
 	struct upload_frame *frames;
-	unsigned n_decoders, n_frames, max;
+	unsigned n_decoders, n_frames, max; /* in use and idle */
+	unsigned n_idle_decoders, n_idle_frames;
 };
 
 struct uploads *uploads_new(unsigned max, struct budget *budget)
@@ -76,8 +81,10 @@ static struct upload_decoder *pop_decoder(struct uploads *u, bool *make)
 
 	pthread_mutex_lock(&u->lock);
 	d = u->decoders;
-	if (d)
+	if (d) {
 		u->decoders = d->next;
+		u->n_idle_decoders--;
+	}
 	*make = !d && u->n_decoders < u->max;
 	u->n_decoders += *make;
 	pthread_mutex_unlock(&u->lock);
@@ -90,8 +97,10 @@ static struct upload_frame *pop_frame(struct uploads *u, bool *make)
 
 	pthread_mutex_lock(&u->lock);
 	f = u->frames;
-	if (f)
+	if (f) {
 		u->frames = f->next;
+		u->n_idle_frames--;
+	}
 	*make = !f && u->n_frames < u->max;
 	u->n_frames += *make;
 	pthread_mutex_unlock(&u->lock);
@@ -134,12 +143,22 @@ struct upload_decoder *uploads_take_decoder(struct uploads *u,
 
 void uploads_give_decoder(struct uploads *u, struct upload_decoder *d)
 {
+	bool keep;
+
 	if (!d)
 		return;
 	pthread_mutex_lock(&u->lock);
-	d->next = u->decoders;
-	u->decoders = d;
+	keep = u->n_idle_decoders < UPLOADS_IDLE_MAX;
+	if (keep) {
+		d->next = u->decoders;
+		u->decoders = d;
+		u->n_idle_decoders++;
+	} else {
+		u->n_decoders--;
+	}
 	pthread_mutex_unlock(&u->lock);
+	if (!keep)
+		decoder_free(d);
 }
 
 struct upload_frame *uploads_encode(struct uploads *u,
@@ -176,12 +195,24 @@ struct upload_frame *uploads_encode(struct uploads *u,
 
 void uploads_give_frame(struct uploads *u, struct upload_frame *f)
 {
+	bool keep;
+
 	if (!f)
 		return;
 	if (f->bytes.cap > UPLOADS_KEEP_BYTES || f->bytes.cap < f->taken)
 		frame_empty(u, f);
 	pthread_mutex_lock(&u->lock);
-	f->next = u->frames;
-	u->frames = f;
+	keep = u->n_idle_frames < UPLOADS_IDLE_MAX;
+	if (keep) {
+		f->next = u->frames;
+		u->frames = f;
+		u->n_idle_frames++;
+	} else {
+		u->n_frames--;
+	}
 	pthread_mutex_unlock(&u->lock);
+	if (!keep) {
+		frame_empty(u, f);
+		free(f);
+	}
 }
