@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "daemon/evaluator_private.h"
 #include "storage/baseline_store.h"
+#include "storage/outcome_count.h"
 #include "storage/schema.h"
 
 #include <stdlib.h>
@@ -253,6 +254,13 @@ static int prune_model(struct evaluator *v, const struct config_model *m,
 			return 0;
 		n = evaluation_prune(v->pg, m, s->retention_results_us,
 				     s->retention_profiles_us, e);
+	}
+	for (int i = 0; m->labels && i < PRUNE_BATCHES && n >= 0; i++) {
+		if (evaluator_is_stopping(v))
+			return 0;
+		n = outcome_prune(v->pg, m, s->retention_predictions_us, e);
+		if (n == 0)
+			break;
 	}
 	return n < 0 ? -1 : 0;
 }

@@ -16,6 +16,10 @@
 #include "config/config.h"
 #include "detectors/profile_set.h"
 #include "storage/evaluation.h"
+#include "storage/outcome_count.h"
+#include "storage/outcome_quality.h"
+
+#include <math.h>
 
 enum { TURN_WINDOWS = 64, TURN_RETRIES = 5 };
 
@@ -41,11 +45,48 @@ static int step_alerts(struct evaluator *v, const struct evaluator_model *m,
 	return alert_step(v->pg, v->plan->config, &aw, e);
 }
 
+/* Rows of the window's quality, of the labels that have come so far. */
+static int add_quality(struct evaluator *v, const struct evaluator_model *m,
+		       const struct evaluation_window *w,
+		       struct outcome_quality *quality, struct verdicts *out,
+		       struct err *e)
+{
+	if (!m->config->labels)
+		return 0;
+	if (outcome_quality_read(v->pg, m->config, w->baseline, w->start_us,
+				 quality, e))
+		return -1;
+	for (size_t i = 0; i < quality->rows.n; i++) {
+		const struct quality_row *row = &quality->rows.items[i];
+		struct verdict item = {
+			.column = "__model__",
+			.metric = row->metric,
+			.signal = SIGNAL_QUALITY,
+			.status = quality->n_labeled < m->config->min_rows
+					  ? VERDICT_INSUFFICIENT_DATA
+					  : VERDICT_OK,
+			.value = interval_middle(row->value),
+			.lower = row->value.lower,
+			.upper = row->value.upper,
+			.p_value = (double)NAN,
+			.p_adjusted = (double)NAN,
+			.threshold = (double)NAN,
+			.bound = (double)NAN,
+			.n_current = (uint64_t)quality->n_labeled,
+		};
+		struct verdicts one = {.items = &item, .n = 1};
+
+		judge_append(out, &one);
+	}
+	return 0;
+}
+
 /* Judge and save; the transaction stays open. */
 static int judge(struct evaluator *v, struct evaluator_model *m,
 		 const struct evaluation_model *em, struct evaluation_window *w,
 		 struct err *e)
 {
+	struct outcome_quality quality = {0};
 	struct verdicts verdicts = {0};
 	struct profile_set set;
 	int rc;
@@ -57,12 +98,16 @@ static int judge(struct evaluator *v, struct evaluator_model *m,
 	judge_window(&m->spec, w->baseline, &set, &verdicts);
 	judge_volume_ratio(w->baseline, w->end_us - w->start_us, set.n_events,
 			   &verdicts);
+	rc = add_quality(v, m, w, &quality, &verdicts, e);
+	if (rc)
+		goto out;
 	rc = evaluation_save(v->pg, m->config, m->definition, em, w, &set,
 			     &verdicts, e);
 	if (!rc && w->is_final)
 		rc = step_alerts(v, m, em, w, &set, &verdicts, e);
 out:
 	verdicts_release(&verdicts);
+	outcome_quality_release(&quality);
 	profile_set_release(&set);
 	return rc;
 }
@@ -115,14 +160,12 @@ static int step(struct evaluator *v, struct evaluator_model *m,
 	return rc;
 }
 
-static void window_failed(struct evaluator *v, struct evaluator_model *m,
-			  int64_t start_us, struct err *e)
+static void turn_failed(struct evaluator *v, struct evaluator_model *m,
+			struct err *e)
 {
 	int64_t now = clock_monotonic_us();
-	char start[TIMESTAMP_TEXT_MAX];
 
-	timestamp_format(start_us, start);
-	err_wrap(e, "model \"%s\": window %s", m->config->name, start);
+	err_wrap(e, "model \"%s\"", m->config->name);
 	evaluator_note(v, e);
 	pthread_mutex_lock(&v->lock);
 	v->status.n_failed++;
@@ -133,6 +176,53 @@ static void window_failed(struct evaluator *v, struct evaluator_model *m,
 	log_error("evaluate", "%s", e->message);
 }
 
+static void window_failed(struct evaluator *v, struct evaluator_model *m,
+			  int64_t start_us, struct err *e)
+{
+	char start[TIMESTAMP_TEXT_MAX];
+
+	timestamp_format(start_us, start);
+	err_wrap(e, "window %s", start);
+	turn_failed(v, m, e);
+}
+
+/* Labels, a batch a transaction: 1 when there may be more, 0, -1. */
+static int count_labels(struct evaluator *v, const struct evaluator_model *m,
+			struct err *e)
+{
+	struct evaluation_model em;
+	int rc = evaluation_begin(v->pg, m->config, EVALUATION_NORMAL, &em, e);
+
+	if (rc != 1)
+		return rc;
+	rc = outcome_count_batch(v->pg, m->config, v->cache, INT64_MIN, e);
+	if (rc < 0) {
+		pg_rollback(v->pg);
+		return -1;
+	}
+	return pg_commit(v->pg, e) ? -1 : rc;
+}
+
+static int count_all_labels(struct evaluator *v, struct evaluator_model *m,
+			    struct err *e)
+{
+	unsigned retries = 0;
+	int rc = m->config->labels ? 1 : 0;
+
+	while (rc == 1 && !evaluator_is_stopping(v)) {
+		rc = count_labels(v, m, e);
+		if (rc >= 0)
+			continue;
+		if (e->code == ERR_UNAVAILABLE)
+			return -1;
+		if (e->code == ERR_TEMP && retries++ < TURN_RETRIES)
+			rc = 1; /* deadlock, serialisation: again */
+	}
+	if (rc < 0)
+		turn_failed(v, m, e);
+	return 0;
+}
+
 int evaluator_turn(struct evaluator *v, struct evaluator_model *m,
 		   struct err *e)
 {
@@ -141,6 +231,8 @@ int evaluator_turn(struct evaluator *v, struct evaluator_model *m,
 	int rc;
 
 	m->resume_us = INT64_MIN;
+	if (count_all_labels(v, m, e))
+		return -1;
 	for (int n = 0; n < TURN_WINDOWS; n++) {
 		if (evaluator_is_stopping(v))
 			return 0;

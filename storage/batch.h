@@ -104,6 +104,15 @@ int batch_row_commit(struct batch *b, int64_t event_time_us, const char *id,
 		     size_t id_len);
 /* Abandoning needs no call: begin again. */
 
+/*
+ * Labels are a batch of their own: the columns are the label, under one name
+ * or two (the first that has a value counts), the event time is the label's.
+ */
+enum batch_kind { BATCH_EVENTS, BATCH_LABELS };
+
+/* Every id's outcome is kept. */
+#define BATCH_SAMPLE_ALL UINT32_MAX
+
 /* What a frame says beside the columns. */
 struct batch_meta {
 	int64_t model_id;
@@ -117,6 +126,10 @@ struct batch_meta {
 	int64_t revise_horizon_us;
 	uint32_t max_categories;
 	uint32_t n_rejected; /* records of the body that could not be read */
+	enum batch_kind kind;
+	/* Predictions (or labels) of ids whose hash is not above it are kept,
+	 * to be joined; 0: none are. */
+	uint32_t outcome_sample;
 };
 
 /*

@@ -65,7 +65,8 @@ static void encode_column(const struct batch_column *c, uint32_t n_rows,
 /* What it will take at most, so that the memory grows once. */
 static size_t encoded_bound(const struct batch *b, const struct batch_meta *m)
 {
-	size_t sum = sizeof(struct batch_head) + strlen(m->model) +
+	size_t sum = sizeof(struct batch_head) +
+		     sizeof(struct batch_outcome_head) + strlen(m->model) +
 		     strlen(m->version) + m->key_len + b->ids.len + 64;
 
 	sum += b->n_rows * sizeof(*b->event_time_us);
@@ -91,9 +92,14 @@ static void add_text(struct buf *out, const char *text, size_t len)
 void batch_encode(const struct batch *b, const struct batch_meta *meta,
 		  struct buf *out)
 {
+	bool is_plain = meta->kind == BATCH_EVENTS && !meta->outcome_sample;
+	struct batch_outcome_head outcomes = {
+		.kind = (uint32_t)meta->kind,
+		.sample = meta->outcome_sample,
+	};
 	struct batch_head head = {
 		.magic = BATCH_MAGIC,
-		.version = BATCH_VERSION,
+		.version = is_plain ? BATCH_VERSION_PLAIN : BATCH_VERSION,
 		.n_rows = b->n_rows,
 		.n_columns = b->n_columns,
 		.model_id = meta->model_id,
@@ -116,6 +122,8 @@ void batch_encode(const struct batch *b, const struct batch_meta *meta,
 	if (buf_reserve(out, encoded_bound(b, meta)) < 0)
 		return;
 	buf_add(out, &head, sizeof(head));
+	if (!is_plain)
+		buf_add(out, &outcomes, sizeof(outcomes));
 	add_text(out, meta->model, head.model_len);
 	add_text(out, meta->version, head.version_len);
 	add_text(out, meta->key, head.key_len);

@@ -9,6 +9,7 @@
  * (batch_code.c) and its reader (batch_view.c) only.
  *
  *	struct batch_head
+ *	struct batch_outcome_head, in version 2
  *	model NUL version NUL key NUL, padded
  *	for each column: struct batch_column_head, name NUL, padded, and
  *		numeric:     n_rows doubles
@@ -26,7 +27,16 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 #define BATCH_MAGIC UINT32_C(0x54424644) /* "DFBT" */
 
-enum { BATCH_VERSION = 1, BATCH_HAS_KEY = 1, BATCH_ALIGN = 8 };
+/*
+ * Version 2 has a struct batch_outcome_head behind the head; what has nothing
+ * to say there is written as version 1.
+ */
+enum {
+	BATCH_VERSION_PLAIN = 1,
+	BATCH_VERSION = 2,
+	BATCH_HAS_KEY = 1,
+	BATCH_ALIGN = 8
+};
 
 /* A text head: its length, and this bit when it stood as a number. */
 #define BATCH_TEXT_NUMBER UINT32_C(0x80000000)
@@ -51,6 +61,12 @@ struct batch_head {
 	uint32_t ids_len;
 };
 _Static_assert(sizeof(struct batch_head) == 96, "no padding");
+
+struct batch_outcome_head {
+	uint32_t kind;
+	uint32_t sample;
+};
+_Static_assert(sizeof(struct batch_outcome_head) == 8, "no padding");
 
 struct batch_column_head {
 	uint32_t name_len;

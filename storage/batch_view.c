@@ -78,6 +78,25 @@ static bool is_window(uint32_t unit, int64_t n)
 	return unit == WINDOW_MONTH && n <= MAX_MONTHS;
 }
 
+static int read_outcome_head(struct reader *r, const struct batch_head *head,
+			     struct batch_meta *meta, struct err *e)
+{
+	struct batch_outcome_head outcomes = {0};
+
+	if (head->version != BATCH_VERSION_PLAIN) {
+		const char *raw = reader_bytes(r, sizeof(outcomes));
+
+		if (!raw)
+			return malformed(e, "too short");
+		memcpy(&outcomes, raw, sizeof(outcomes));
+		if (outcomes.kind > BATCH_LABELS)
+			return malformed(e, "kind");
+	}
+	meta->kind = (enum batch_kind)outcomes.kind;
+	meta->outcome_sample = outcomes.sample;
+	return 0;
+}
+
 static int read_head(struct reader *r, struct batch_head *head,
 		     struct batch_meta *meta, struct err *e)
 {
@@ -88,7 +107,8 @@ static int read_head(struct reader *r, struct batch_head *head,
 	memcpy(head, raw, sizeof(*head));
 	if (head->magic != BATCH_MAGIC)
 		return malformed(e, "no batch");
-	if (head->version != BATCH_VERSION)
+	if (head->version != BATCH_VERSION_PLAIN &&
+	    head->version != BATCH_VERSION)
 		return err_set(e, ERR_INVALID,
 			       "batch is of version %" PRIu32
 			       ", this program reads %d",
@@ -97,6 +117,8 @@ static int read_head(struct reader *r, struct batch_head *head,
 		return malformed(e, "window width");
 	if (head->revise_horizon_us < 0)
 		return malformed(e, "revise horizon");
+	if (read_outcome_head(r, head, meta, e) < 0)
+		return -1;
 	meta->model_id = head->model_id;
 	meta->received_at_us = head->received_at_us;
 	meta->window.unit = (enum window_unit)head->window_unit;

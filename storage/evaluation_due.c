@@ -28,6 +28,9 @@ int evaluation_due(struct pg *pg, const int64_t *ids, size_t n, bool *due,
 		     "SELECT model_id FROM driftd.dirty"
 		     " WHERE model_id = ANY($1)"
 		     " UNION "
+		     "SELECT model_id FROM driftd.outcome_inbox"
+		     " WHERE model_id = ANY($1)"
+		     " UNION "
 		     "SELECT model_id FROM driftd.window_state"
 		     " WHERE model_id = ANY($1) AND NOT final",
 		     &p, &r, e);

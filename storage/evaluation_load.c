@@ -19,6 +19,7 @@
 #include "detectors/profile_set.h"
 #include "storage/baseline_store.h"
 #include "storage/evaluation_private.h"
+#include "storage/outcome_count.h"
 #include "storage/pg.h"
 
 #include <stdlib.h>
@@ -295,12 +296,25 @@ static int drop_deltas(struct pg *pg, const struct config_model *m,
 	return 0;
 }
 
+/* Behind the marks, before the window is read: labels that came with them. */
+static int count_outcomes(struct pg *pg, const struct config_model *m,
+			  struct baseline_cache *cache, int64_t start_us,
+			  struct err *e)
+{
+	int rc = m->labels ? 1 : 0;
+
+	while (rc == 1)
+		rc = outcome_count_batch(pg, m, cache, start_us, e);
+	return rc;
+}
+
 int evaluation_load(struct pg *pg, const struct config_model *m,
 		    struct baseline_cache *cache, struct evaluation_window *w,
 		    struct profile_set *set, struct err *e)
 {
 	profile_set_init(set, NULL, (uint32_t)m->max_categories);
 	if (delete_marks(pg, m->model_id, w, e) ||
+	    count_outcomes(pg, m, cache, w->start_us, e) ||
 	    read_window(pg, m, cache, w, set, e))
 		return -1;
 	if (w->pruned)

@@ -21,13 +21,15 @@ struct journal;
  *	2. insert the batch keys, sorted, ON CONFLICT DO NOTHING RETURNING
  *	3. insert the window pins (the baseline active now), read them back
  *	4. fold the frames whose keys were won
- *	5. insert deltas and dirty rows
+ *	5. insert deltas and dirty rows; upsert predictions and labels of
+ *	   models that join them
  *	6. move position, counters, newest event time; COMMIT
  *
  * Invariants (DESIGN.md numbers them 1 to 5): a frame is folded only after it
  * is durable and its effects and the new position become visible together;
  * the fold reads the span and what the transaction locked, nothing else; a
- * flush only inserts, apart from its own source_position row.
+ * flush only inserts, apart from its own source_position row and the outcomes
+ * of its ids, whose row locks serialise the two halves.
  *
  * At step 1: a position ahead of the journal's end for the model: the journal
  * lost its tail; a new source id is taken, and what was acknowledged since the

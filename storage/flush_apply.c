@@ -64,6 +64,7 @@ static void count_frame(const struct flush_span *span,
 	uint64_t folded = 0;
 
 	c->rejected += it->header.n_rejected;
+	sums->has_events |= !it->is_labels;
 	if (it->fate == FATE_CORRUPT) {
 		c->corrupt += it->header.n_events;
 		return;
@@ -72,6 +73,9 @@ static void count_frame(const struct flush_span *span,
 		c->duplicate += it->header.n_events;
 		return;
 	}
+	/* A label is in no window of its own and moves no watermark. */
+	if (it->is_labels)
+		folded = it->header.n_events;
 	for (size_t j = 0; j < it->n_parts; j++) {
 		const struct flush_part *p = &span->parts[it->first_part + j];
 
@@ -122,7 +126,7 @@ static struct flush_row row_after(const struct flusher *f,
 	return row;
 }
 
-/* Steps 1 to 6 without the COMMIT; what it moves to and what it counted. */
+/* The steps without the COMMIT; what it moves to and what it counted. */
 static int run_steps(struct flusher *f, struct flush_stream *s, size_t first,
 		     size_t n, struct flush_sums *sums, struct err *e)
 {
@@ -137,7 +141,7 @@ static int run_steps(struct flusher *f, struct flush_stream *s, size_t first,
 		return -1;
 	if (flush_win_keys(f, s, first, n, e) ||
 	    flush_pin_windows(f, s, first, n, e) ||
-	    flush_fold(f, s, first, n, e))
+	    flush_fold(f, s, first, n, e) || flush_outcomes(f, s, first, n, e))
 		return -1;
 	count_span(f, s, first, n, sums);
 	return flush_sql_move(f, s, &to, sums, caught_up, e);

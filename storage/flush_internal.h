@@ -27,13 +27,17 @@
  *	flush_apply.c  the transaction, retries, halving
  *	flush_context.c steps 2 and 3: keys, lateness, pins
  *	flush_fold.c   step 4
+ *	flush_outcome.c predictions and labels to be joined
  *	flush_sql.c    statements
+ *	flush_outcome_sql.c those of outcomes
  */
 
 enum {
 	FLUSH_SPAN_FRAMES = 4096,
 	FLUSH_SPAN_BYTES = 64 << 20,
 	FLUSH_DELTA_BYTES = 16 << 20, /* held back before they are inserted */
+	FLUSH_OUTCOME_ROWS = 20000,   /* in one statement */
+	FLUSH_OUTCOME_BYTES = 16 << 20, /* of their texts */
 	FLUSH_ATTEMPTS = 5,	      /* after deadlocks */
 	FLUSH_PRUNE_ROWS = 1000
 };
@@ -71,6 +75,8 @@ struct flush_frame {
 	bool is_bad; /* its payload cannot be folded */
 	bool has_key;
 	bool is_conflict; /* won, but its key is known with another body */
+	bool is_labels;	  /* no events: it has no parts */
+	uint32_t outcome_sample;
 	uint8_t key_hash[HASH128_SIZE], body_hash[HASH128_SIZE];
 	int64_t revise_horizon_us;
 	uint32_t max_categories;
@@ -141,6 +147,7 @@ struct flush_deltas {
 struct flush_sums {
 	struct flush_counts counts;
 	int64_t max_event_time_us; /* of applied events; INT64_MIN: none */
+	bool has_events;	   /* any frame is not of labels */
 };
 
 struct flusher {
@@ -236,6 +243,42 @@ struct flush_window *flush_window_find(struct flusher *f, int64_t start_us);
 /* flush_fold.c: fold and insert what was won; max event time in ${sums} */
 int flush_fold(struct flusher *f, struct flush_stream *s, size_t first,
 	       size_t n, struct err *e);
+
+/* flush_outcome.c: the halves of outcomes in what was won */
+int flush_outcomes(struct flusher *f, struct flush_stream *s, size_t first,
+		   size_t n, struct err *e);
+
+/* One half of an outcome; texts are offsets into the bytes beside them. */
+struct flush_half {
+	size_t id, text; /* SIZE_MAX: no text */
+	double value;	 /* NaN: none */
+	double score;	 /* NaN: none */
+	int64_t window_us;
+	int64_t time_us;     /* of the event, or of the label */
+	int64_t received_us; /* labels */
+	size_t order;	     /* of arrival */
+};
+
+struct flush_halves {
+	struct flush_half *items; /* owned */
+	size_t n, cap;
+	struct buf bytes; /* NUL-terminated texts */
+};
+
+struct flush_outcome_counts {
+	int64_t predictions, repeated, labels, superseded;
+};
+
+/* flush_outcome_sql.c: by id, each id once */
+int flush_sql_predictions(struct flusher *f, const struct flush_stream *s,
+			  uint64_t seq, const struct flush_halves *h,
+			  struct flush_outcome_counts *counts, struct err *e);
+int flush_sql_labels(struct flusher *f, const struct flush_stream *s,
+		     uint64_t seq, const struct flush_halves *h,
+		     struct flush_outcome_counts *counts, struct err *e);
+int flush_sql_outcome_counts(struct flusher *f, const struct flush_stream *s,
+			     const struct flush_outcome_counts *counts,
+			     struct err *e);
 
 /* flush_sql.c */
 int flush_sql_hello(struct flusher *f, int64_t *now_us, int *version,

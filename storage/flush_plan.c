@@ -106,7 +106,10 @@ static void plan_view(struct flusher *f, struct flush_stream *s, uint32_t i)
 	frame->revise_horizon_us = m->revise_horizon_us;
 	frame->max_categories = m->max_categories;
 	frame->n_columns = f->view.n_columns;
-	plan_windows(&s->span, i, &f->view);
+	frame->is_labels = m->kind == BATCH_LABELS;
+	frame->outcome_sample = m->outcome_sample;
+	if (!frame->is_labels)
+		plan_windows(&s->span, i, &f->view);
 	if (!s->model) {
 		s->model = xstrdup(m->model);
 		s->version = xstrdup(m->version);

@@ -261,6 +261,8 @@ int flush_sql_move(struct flusher *f, const struct flush_stream *s,
 	pg_add_time(p, sums->max_event_time_us);
 	pg_add_time(p, f->now_us);
 	pg_add_bool(p, caught_up);
+	/* Labels do not keep a model from being idle. */
+	pg_add_time(p, sums->has_events ? f->now_us : INT64_MIN);
 	return pg_exec(f->pg,
 		       "UPDATE driftd.source_position SET epoch = $3, "
 		       "position = $4, seq = $5, chain = $6, n_events = $7, "
@@ -269,7 +271,7 @@ int flush_sql_move(struct flusher *f, const struct flush_stream *s,
 		       "corrupt = corrupt + $12, lost = lost + $13, "
 		       "key_conflict = key_conflict + $14, "
 		       "max_event_time = greatest(max_event_time, $15), "
-		       "last_received_at = greatest(last_received_at, $16), "
+		       "last_received_at = greatest(last_received_at, $18), "
 		       "caught_up_to = CASE WHEN $17 "
 		       "THEN greatest(caught_up_to, $16) "
 		       "ELSE caught_up_to END "

@@ -21,6 +21,7 @@
 
 MIGRATION(0001, "0001_core.sql");
 MIGRATION(0002, "0002_alerts.sql");
+MIGRATION(0003, "0003_outcomes.sql");
 
 #define ROW(v, number, title)                                                 \
 	{                                                                     \
@@ -33,6 +34,7 @@ MIGRATION(0002, "0002_alerts.sql");
 const struct migration migrations[] = {
 	ROW(1, 0001, "core"),
 	ROW(2, 0002, "alerts"),
+	ROW(3, 0003, "outcomes"),
 };
 
 const size_t n_migrations = sizeof(migrations) / sizeof(migrations[0]);

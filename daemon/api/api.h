@@ -30,6 +30,7 @@ void api_page(struct http_request *r);
 void api_models(struct http_request *r);
 void api_model(struct http_request *r);
 void api_results(struct http_request *r);
+void api_quality(struct http_request *r);
 
 /* distribution.c */
 void api_distribution(struct http_request *r);

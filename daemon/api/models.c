@@ -10,6 +10,7 @@
 #include "daemon/api/api.h"
 #include "daemon/app.h"
 #include "daemon/metrics.h"
+#include "storage/outcome_quality.h"
 #include "storage/result_store.h"
 
 #include <string.h>
@@ -185,6 +186,34 @@ void api_results(struct http_request *r)
 		http_error_from(r, &e);
 		goto out;
 	}
+	buf_add_char(&r->body, '\n');
+	http_answer(r, 200, "application/json");
+out:
+	config_unref(c);
+}
+
+void api_quality(struct http_request *r)
+{
+	struct config *c = app_config(r->app);
+	const struct config_model *m = find(r, c);
+	int64_t from, to;
+	struct json_out w;
+	struct err e = {0};
+	int limit;
+
+	if (!m || query_time(r, "from", TIMESTAMP_MIN, &from) ||
+	    query_time(r, "to", TIMESTAMP_MAX, &to) || query_limit(r, &limit))
+		goto out;
+	json_out_init(&w, &r->body);
+	json_object_begin(&w);
+	json_put_string(&w, "model", m->name);
+	json_put_string(&w, "model_version", m->version);
+	if (outcome_quality_list(app_pg(r->app, r), m->model_id, from, to,
+				 limit, &w, &e)) {
+		http_error_from(r, &e);
+		goto out;
+	}
+	json_object_end(&w);
 	buf_add_char(&r->body, '\n');
 	http_answer(r, 200, "application/json");
 out:

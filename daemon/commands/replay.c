@@ -48,6 +48,7 @@ struct replay_args {
 	int64_t batch;
 	int64_t connections;
 	int64_t until_us; /* INT64_MAX: to the end */
+	bool is_labels;
 };
 
 struct batch_text {
@@ -339,7 +340,7 @@ static void make_url(struct buf *out, const struct replay_args *args)
 		len && args->url[len - 1] == '/' ? len - 1 : len);
 	buf_add_str(out, "/v1/models/");
 	url_encode(out, args->model);
-	buf_add_str(out, "/events");
+	buf_add_str(out, args->is_labels ? "/labels" : "/events");
 	if (args->version) {
 		buf_add_str(out, "?version=");
 		url_encode(out, args->version);
@@ -431,6 +432,9 @@ static int parse_option(int o, struct replay_args *a)
 	case 'T':
 		a->timestamp = optarg;
 		return 0;
+	case 'L':
+		a->is_labels = true;
+		return 0;
 	case 'R':
 		a->run = optarg;
 		return strlen(optarg) <= 64 ? 0 : -1;
@@ -450,10 +454,11 @@ static int run(int argc, char **argv)
 		{"connections", required_argument, NULL, 'C'},
 		{"until", required_argument, NULL, 'U'},
 		{"timestamp", required_argument, NULL, 'T'},
+		{"labels", no_argument, NULL, 'L'},
 		{"run", required_argument, NULL, 'R'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}};
-	struct replay_args a = {.timestamp = "timestamp",
+	struct replay_args a = {.timestamp = NULL,
 				.batch = REPLAY_BATCH,
 				.connections = 1,
 				.until_us = INT64_MAX};
@@ -474,6 +479,8 @@ static int run(int argc, char **argv)
 					   "--url, --model and one file are "
 					   "needed");
 	a.file = argv[optind];
+	if (!a.timestamp)
+		a.timestamp = a.is_labels ? "label_time" : "timestamp";
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
 	a.token = getenv("DRIFTD_TOKEN");
 	if (!a.run) {
@@ -503,7 +510,10 @@ const struct command command_replay = {
 		 "  --until TIME       stop before the first event at or "
 		 "after TIME\n"
 		 "  --timestamp NAME   column that holds it (default "
-		 "\"timestamp\")\n"
+		 "\"timestamp\", of labels \"label_time\")\n"
+		 "  --labels           the file has labels: columns id, the "
+		 "label's name or `label`,\n"
+		 "                     and label_time or `time`\n"
 		 "  --run ID           resume: batches that were applied "
 		 "count once\n"
 		 "\n"

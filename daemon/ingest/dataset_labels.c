@@ -4,7 +4,7 @@
  * dataset_labels - a file of labels, by id.
  *
  * It is read with the events' decoders for a model that has the label for its
- * only column, twice: under its name and as `label`.
+ * only column (label_model.h).
  */
 
 #include "daemon/ingest/dataset.h"
@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "daemon/ingest/dataset_parts.h"
 #include "daemon/ingest/ingest.h"
+#include "daemon/ingest/label_model.h"
 #include "storage/batch.h"
 
 #include <inttypes.h>
@@ -36,53 +37,6 @@ struct dataset_labels {
 	struct dataset_texts texts;
 	uint64_t n_rows; /* read */
 };
-
-/* The model that a file of labels is of. */
-struct label_model {
-	struct config_model model;
-	struct config_column columns[2];
-	struct batch_schema_column schema[2];
-	char label[8], time[8];
-};
-
-static int label_model_init(struct label_model *l, const struct config_model *m,
-			    struct err *e)
-{
-	uint32_t i = DICT_NONE;
-
-	*l = (struct label_model){.label = "label", .time = "time"};
-	if (m->id == NULL)
-		return err_set(e, ERR_INVALID,
-			       "model \"%s\" has no `id` to join labels on",
-			       m->name);
-	if (m->label != NULL)
-		i = dict_find(m->names, m->label, strlen(m->label));
-	if (i == DICT_NONE)
-		return err_set(e, ERR_INVALID, "model \"%s\" has no `label`",
-			       m->name);
-	l->columns[0] = m->columns[i];
-	l->columns[1] = m->columns[i];
-	l->columns[1].name = l->label;
-	l->model = (struct config_model){
-		.name = m->name,
-		.version = m->version,
-		.id = m->id,
-		.timestamp = m->label_time != NULL ? m->label_time : l->time,
-		.missing = m->missing,
-		.n_missing = m->n_missing,
-		.columns = l->columns,
-		.n_columns = strcmp(m->label, l->label) != 0 ? 2 : 1,
-		.names = dict_new(0, 0),
-	};
-	for (size_t k = 0; k < l->model.n_columns; k++) {
-		const struct config_column *c = &l->columns[k];
-
-		(void)dict_add(l->model.names, c->name, strlen(c->name));
-		l->schema[k] = (struct batch_schema_column){
-			.name = c->name, .kind = c->kind, .role = c->role};
-	}
-	return 0;
-}
 
 static void labels_grow(struct dataset_labels *l)
 {
@@ -186,6 +140,7 @@ static int labels_decode(struct dataset_labels *l, struct input *file,
 	    ingest_begin(in, &m->model, b, &limits, NULL, ENCODING_IDENTITY,
 			 false, TIMESTAMP_MIN, e) < 0)
 		goto out;
+	ingest_expect_labels(in, false);
 	while ((n = input_read(file, piece, LABELS_PIECE, e)) > 0)
 		if (ingest_feed(in, piece, (size_t)n, e) < 0 ||
 		    labels_hand_on(l, b, m, DATASET_BATCH_ROWS, e) < 0)
@@ -236,7 +191,7 @@ out:
 	ingest_free(in);
 	input_close(file);
 	batch_release(&b);
-	dict_free(m.model.names);
+	label_model_release(&m);
 	return l;
 }
 

@@ -123,6 +123,11 @@ void ingest_set_versions(struct ingest *in, const struct ingest_versions *v)
 	in->record.versions = v;
 }
 
+void ingest_expect_labels(struct ingest *in, bool strict)
+{
+	record_expect_labels(&in->record, strict);
+}
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';

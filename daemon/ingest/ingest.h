@@ -105,6 +105,13 @@ struct ingest_versions {
 void ingest_set_versions(struct ingest *in, const struct ingest_versions *v);
 
 /*
+ * Right after ingest_begin for a label_model: the time may also be called
+ * `time`.  ${strict}: a record without an id or without a value for the label
+ * is rejected.
+ */
+void ingest_expect_labels(struct ingest *in, bool strict);
+
+/*
  * The next piece.  -1 when the body cannot be read on: ERR_INVALID (with
  * place), ERR_LIMIT (too large, or memory: e->code ERR_TEMP), ERR_UNSUPPORTED.
  */

@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "storage/batch.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,8 @@ void record_begin_body(struct record *r, const struct config_model *model,
 	r->batch = batch;
 	r->report = report;
 	r->versions = NULL;
+	r->reads_labels = false;
+	r->needs_label = false;
 	r->now_us = now_us;
 	if (now_us == TIMESTAMP_MIN ||
 	    __builtin_add_overflow(now_us, model->max_future_us, &r->latest_us))
@@ -108,6 +111,18 @@ void record_begin_body(struct record *r, const struct config_model *model,
 	r->first_stamp = r->stamp + 1;
 	r->is_rejected = false;
 	r->is_out_of_memory = false;
+}
+
+void record_expect_labels(struct record *r, bool strict)
+{
+	static const char other[] = "time";
+
+	r->reads_labels = true;
+	r->needs_label = strict;
+	r->special[RECORD_LABEL_TIME] =
+		dict_find(r->model->names, other, strlen(other)) == DICT_NONE
+			? other
+			: NULL;
 }
 
 void record_begin(struct record *r)
@@ -182,6 +197,13 @@ const char *record_slot_name(const struct record *r, uint32_t slot, size_t *len)
 	return name;
 }
 
+static bool record_is_time(const struct record *r, uint32_t slot)
+{
+	return record_is_special(r, slot, RECORD_TIME) ||
+	       (r->reads_labels &&
+		record_is_special(r, slot, RECORD_LABEL_TIME));
+}
+
 bool record_mark(struct record *r, uint32_t slot)
 {
 	if (UNLIKELY(slot == RECORD_SLOT_OTHER)) {
@@ -202,7 +224,7 @@ void record_forget(struct record *r, uint32_t slot)
 		r->n_invalid -= batch_clear(r->batch, slot) ? 1 : 0;
 	else if (record_is_special(r, slot, RECORD_ID))
 		buf_clear(&r->id);
-	else if (record_is_special(r, slot, RECORD_TIME))
+	else if (record_is_time(r, slot))
 		r->has_time = false;
 }
 
@@ -316,7 +338,7 @@ static void record_set_special(struct record *r, uint32_t slot,
 		record_reject(r, r->at, "a text holds a NUL character");
 	else if (record_is_special(r, slot, RECORD_ID))
 		record_set_id(r, text, len);
-	else if (record_is_special(r, slot, RECORD_TIME))
+	else if (record_is_time(r, slot))
 		record_set_time(r, text, len);
 	else if (record_is_special(r, slot, RECORD_VERSION))
 		record_set_version(r, text, len);
@@ -370,11 +392,48 @@ void record_container(struct record *r, uint32_t slot)
 		record_invalid(r, slot);
 	else if (record_is_special(r, slot, RECORD_ID))
 		record_reject(r, r->at, "the id is neither text nor number");
-	else if (record_is_special(r, slot, RECORD_TIME))
+	else if (record_is_time(r, slot))
 		record_reject(r, r->at, "an array or object is no time");
 	else if (record_is_special(r, slot, RECORD_VERSION))
 		record_reject(r, r->at,
 			      "model_version is neither text nor number");
+}
+
+void record_check_label(struct record *r, const char *start)
+{
+	const struct batch *b = r->batch;
+	bool has_value = false, has_invalid = false;
+
+	if (r->is_rejected || r->is_out_of_memory || record_is_skipped(r))
+		return;
+	if (r->id.len == 0) {
+		record_reject(r, start, "the label has no id");
+		return;
+	}
+	for (uint32_t i = 0; i < r->n_columns; i++) {
+		const struct batch_column *c = &b->columns[i];
+		bool missing, invalid;
+
+		if (c->kind == COLUMN_NUMERIC) {
+			missing = value_is_missing(c->numbers[b->n_rows]);
+			invalid = !missing && isnan(c->numbers[b->n_rows]);
+		} else {
+			missing = c->codes[b->n_rows] == CODE_MISSING;
+			invalid = c->codes[b->n_rows] == CODE_INVALID;
+		}
+		has_value |= !missing && !invalid;
+		has_invalid |= invalid;
+	}
+	if (has_invalid)
+		record_reject(r, start, "the label of id \"%.*s\" is no %s",
+			      quoted(buf_str(&r->id), r->id.len),
+			      buf_str(&r->id),
+			      b->columns[0].kind == COLUMN_NUMERIC ? "number"
+								   : "class");
+	else if (!has_value)
+		record_reject(r, start, "id \"%.*s\" has no label",
+			      quoted(buf_str(&r->id), r->id.len),
+			      buf_str(&r->id));
 }
 
 /* Values under unknown names, by name for the first ones. */

@@ -27,7 +27,7 @@ enum record_special {
 	RECORD_ID,
 	RECORD_TIME,
 	RECORD_VERSION,
-	RECORD_LABEL_TIME, /* belongs to label files: skipped */
+	RECORD_LABEL_TIME, /* belongs to labels: skipped of events */
 	RECORD_INPUTS,	   /* {"inputs": {…}} */
 	RECORD_OUTPUTS,
 	RECORD_SPECIALS
@@ -61,6 +61,8 @@ struct record {
 	uint32_t n_slots;
 	uint32_t first_stamp;			/* of this body */
 	const struct ingest_versions *versions; /* borrowed; NULL: only mine */
+	bool reads_labels;			/* not events */
+	bool needs_label; /* of each record, and an id */
 	/* The record at hand. */
 	uint32_t stamp;
 	enum record_owner owner;
@@ -86,6 +88,9 @@ size_t record_memory(const struct record *r);
 void record_begin_body(struct record *r, const struct config_model *model,
 		       struct batch *batch, struct ingest_report *report,
 		       int64_t now_us);
+
+/* Right after it: ingest_expect_labels. */
+void record_expect_labels(struct record *r, bool strict);
 
 void record_begin(struct record *r);
 
@@ -121,9 +126,14 @@ static inline bool record_is_skipped(const struct record *r)
 		(r->owner == RECORD_UNSAID && !r->versions->takes_rest));
 }
 
+/* Reject a label that says nothing. */
+void record_check_label(struct record *r, const char *start);
+
 /* The record at hand, which begins at ${start}, is read: whose is it? */
 static inline void record_settle(struct record *r, const char *start)
 {
+	if (r->needs_label)
+		record_check_label(r, start);
 	if (r->versions && r->versions->needs_version &&
 	    r->owner == RECORD_UNSAID)
 		record_reject(r, start,

@@ -20,6 +20,7 @@
 #include "daemon/app.h"
 #include "daemon/http_server.h"
 #include "daemon/ingest/ingest.h"
+#include "daemon/ingest/label_model.h"
 #include "daemon/key_memory.h"
 #include "daemon/metrics.h"
 #include "daemon/sources/uploads.h"
@@ -31,9 +32,19 @@
 
 enum { EVENTS_KEY_MAX = 255, EVENTS_JSON_DEPTH = 64, EVENTS_VERSIONS = 8 };
 
-/* The events of one version of the model in the body. */
+/*
+ * Keys of labels are a space of their own: one run may send a file of events
+ * and a file of labels.  No header holds such a byte.
+ */
+#define LABELS_KEY_PREFIX "labels\x01"
+enum { LABELS_KEY_PREFIX_LEN = sizeof(LABELS_KEY_PREFIX) - 1 };
+
+/* The events, or labels, of one version of the model in the body. */
 struct events_part {
 	const struct config_model *model;
+	const struct config_model *decoded; /* what the decoder reads: model,
+					       or labels.model */
+	struct label_model labels;
 	struct upload_decoder *decoder; /* while the body comes in */
 	struct upload_frame *frame;	/* then, until it is durable */
 	struct ingest_versions versions;
@@ -47,8 +58,9 @@ struct events_state {
 	struct events_part parts[EVENTS_VERSIONS];
 	unsigned n_parts;
 	bool has_begun;
+	bool is_labels;
 	enum encoding encoding;
-	char key[EVENTS_KEY_MAX + 1];
+	char key[LABELS_KEY_PREFIX_LEN + EVENTS_KEY_MAX + 1];
 	size_t key_len;
 	uint8_t body_hash[HASH128_SIZE];
 	struct ingest_report report; /* of all parts */
@@ -60,6 +72,13 @@ struct events_state {
 static void set_versions(struct events_state *s,
 			 const struct config_model *rest)
 {
+	bool is_there = false;
+
+	/* The default entry may be one without labels. */
+	for (unsigned i = 0; i < s->n_parts; i++)
+		is_there |= s->parts[i].model == rest;
+	if (!is_there)
+		rest = NULL;
 	for (unsigned i = 0; i < s->n_parts; i++) {
 		struct events_part *p = &s->parts[i];
 
@@ -74,25 +93,55 @@ static void set_versions(struct events_state *s,
 }
 
 /* ?version= names one entry of the model; else the body may be for all. */
+static int add_part(struct http_request *r, struct events_state *s,
+		    const struct config_model *m)
+{
+	struct events_part *p;
+	struct err e = {0};
+
+	if (s->n_parts == EVENTS_VERSIONS) {
+		http_error(r, 400, "version_needed",
+			   "model \"%s\" has more than %d versions: "
+			   "say ?version=",
+			   m->name, EVENTS_VERSIONS);
+		return -1;
+	}
+	p = &s->parts[s->n_parts];
+	p->model = m;
+	p->decoded = m;
+	if (s->is_labels) {
+		if (label_model_init(&p->labels, m, &e)) {
+			http_error(r, 400, "no_labels", "%s", e.message);
+			return -1;
+		}
+		p->decoded = &p->labels.model;
+	}
+	s->n_parts++;
+	return 0;
+}
+
 static void find_models(struct http_request *r, struct events_state *s)
 {
 	const char *name = r->params[0], *version = http_query(r, "version");
 	const struct config *c = s->config;
+	bool is_known = false;
 
 	for (size_t i = 0; i < c->n_models; i++) {
 		if (strcmp(c->models[i].name, name) != 0 ||
 		    (version && strcmp(c->models[i].version, version) != 0))
 			continue;
-		if (s->n_parts == EVENTS_VERSIONS) {
-			http_error(r, 400, "version_needed",
-				   "model \"%s\" has more than %d versions: "
-				   "say ?version=",
-				   name, EVENTS_VERSIONS);
+		is_known = true;
+		if (s->is_labels && !c->models[i].labels)
+			continue;
+		if (add_part(r, s, &c->models[i]))
 			return;
-		}
-		s->parts[s->n_parts++].model = &c->models[i];
 	}
-	if (!s->n_parts)
+	if (!s->n_parts && is_known)
+		http_error(r, 400, "no_labels",
+			   "model \"%s\" takes no labels: its definition "
+			   "does not say `labels: true`",
+			   name);
+	else if (!s->n_parts)
 		http_error(r, 404, "unknown_model",
 			   "model \"%s\"%s%s is not configured", name,
 			   version ? " version " : "", version ? version : "");
@@ -105,6 +154,7 @@ static void read_headers(struct http_request *r, struct events_state *s)
 	const char *encoding = http_header(r, "Content-Encoding");
 	const char *key = http_header(r, "Idempotency-Key");
 	const char *length = http_header(r, "Content-Length");
+	size_t prefix = 0;
 	int64_t n;
 
 	if (encoding_parse(encoding ? encoding : "", &s->encoding)) {
@@ -132,17 +182,24 @@ static void read_headers(struct http_request *r, struct events_state *s)
 				   EVENTS_KEY_MAX);
 			return;
 		}
-		memcpy(s->key, key, s->key_len + 1);
+		if (s->is_labels) {
+			memcpy(s->key, LABELS_KEY_PREFIX,
+			       LABELS_KEY_PREFIX_LEN);
+			prefix = LABELS_KEY_PREFIX_LEN;
+		}
+		memcpy(s->key + prefix, key, s->key_len + 1);
+		s->key_len += prefix;
 	}
 }
 
-void http_events_begin(struct http_request *r)
+static void begin(struct http_request *r, bool is_labels)
 {
 	struct app *a = r->app;
 	struct events_state *s = xcalloc(1, sizeof(*s));
 
 	r->state = s;
 	s->config = app_config(a);
+	s->is_labels = is_labels;
 	find_models(r, s);
 	if (!r->status)
 		read_headers(r, s);
@@ -151,6 +208,16 @@ void http_events_begin(struct http_request *r)
 			   "the journal cannot be written");
 		r->retry_after_s = 10;
 	}
+}
+
+void http_events_begin(struct http_request *r)
+{
+	begin(r, false);
+}
+
+void http_labels_begin(struct http_request *r)
+{
+	begin(r, true);
 }
 
 static void refuse_memory(struct http_request *r)
@@ -190,17 +257,19 @@ static int begin_part(struct http_request *r, struct events_part *p)
 				       .max_depth = EVENTS_JSON_DEPTH};
 	struct err e = {0};
 
-	p->decoder = uploads_take_decoder(a->uploads, p->model);
+	p->decoder = uploads_take_decoder(a->uploads, p->decoded);
 	if (!p->decoder) {
 		refuse_memory(r);
 		return -1;
 	}
-	if (ingest_begin(p->decoder->ingest, p->model, &p->decoder->batch,
+	if (ingest_begin(p->decoder->ingest, p->decoded, &p->decoder->batch,
 			 &limits, http_header(r, "Content-Type"), s->encoding,
 			 s->key_len > 0, clock_wall_us(), &e)) {
 		refuse_body(r, &e);
 		return -1;
 	}
+	if (s->is_labels)
+		ingest_expect_labels(p->decoder->ingest, true);
 	if (s->n_parts > 1)
 		ingest_set_versions(p->decoder->ingest, &p->versions);
 	return 0;
@@ -357,6 +426,16 @@ static void frame_done(struct journal_entry *entry,
 	http_resume(r);
 }
 
+/* As a bound of the id's hash. */
+static uint32_t outcome_sample(const struct config_model *m)
+{
+	if (!m->labels)
+		return 0;
+	if (m->label_sample >= 1)
+		return BATCH_SAMPLE_ALL;
+	return (uint32_t)(m->label_sample * (double)BATCH_SAMPLE_ALL);
+}
+
 /* From the decoder to a frame. */
 static int encode_part(struct http_request *r, struct events_part *p)
 {
@@ -373,7 +452,10 @@ static int encode_part(struct http_request *r, struct events_part *p)
 				  .window = m->window,
 				  .revise_horizon_us = m->revise_horizon_us,
 				  .max_categories = (uint32_t)m->max_categories,
-				  .n_rejected = (uint32_t)rep->n_rejected};
+				  .n_rejected = (uint32_t)rep->n_rejected,
+				  .kind = s->is_labels ? BATCH_LABELS
+						       : BATCH_EVENTS,
+				  .outcome_sample = outcome_sample(m)};
 
 	memcpy(meta.body_hash, s->body_hash, HASH128_SIZE);
 	p->frame = uploads_encode(a->uploads, p->decoder, &meta);
@@ -450,7 +532,8 @@ static bool answer_known_key(struct http_request *r)
 	case KEY_OTHER_BODY:
 		http_error(r, 409, "key_reused",
 			   "idempotency-key \"%s\" was used with another body",
-			   s->key);
+			   s->is_labels ? s->key + LABELS_KEY_PREFIX_LEN
+					: s->key);
 		return true;
 	case KEY_NEW:
 		break;
@@ -524,6 +607,8 @@ void http_events_release(struct http_request *r)
 	drop_decoders(r);
 	for (unsigned i = 0; i < s->n_parts; i++)
 		uploads_give_frame(a->uploads, s->parts[i].frame);
+	for (unsigned i = 0; i < s->n_parts; i++)
+		label_model_release(&s->parts[i].labels);
 	config_unref(s->config);
 	free(s);
 	r->state = NULL;

@@ -647,7 +647,7 @@ static void test_hostile_fields(void **state)
 		uint64_t value;
 	} cases[] = {
 		{offsetof(struct batch_head, magic), 4, 1},
-		{offsetof(struct batch_head, version), 4, 2},
+		{offsetof(struct batch_head, version), 4, BATCH_VERSION + 1},
 		{offsetof(struct batch_head, n_rows), 4, UINT32_MAX},
 		{offsetof(struct batch_head, n_rows), 4, 2},
 		{offsetof(struct batch_head, n_columns), 4, UINT32_MAX},
