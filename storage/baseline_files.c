@@ -72,14 +72,29 @@ out:
 	return rc ? -1 : 0;
 }
 
+int baseline_files_pack(const struct baseline *b, struct buf *out,
+			struct err *e)
+{
+	struct buf raw;
+	int rc = 0;
+
+	buf_init(&raw, BASELINE_BYTES_MAX);
+	baseline_encode(b, &raw);
+	if (!raw.failed)
+		zstd_pack(buf_str(&raw), raw.len, out);
+	if (raw.failed || out->failed)
+		rc = err_set(e, ERR_LIMIT, "the baseline is too large");
+	buf_release(&raw);
+	return rc;
+}
+
 int baseline_files_save(const char *dir, const struct baseline *b,
 			struct err *e)
 {
-	struct buf path, raw, packed;
+	struct buf path, packed;
 	int rc = 0;
 
 	make_path(dir, b->hash, ".baseline", &path);
-	buf_init(&raw, BASELINE_BYTES_MAX);
 	buf_init(&packed, BASELINE_BYTES_MAX);
 	if (access(buf_str(&path), F_OK) == 0)
 		goto out;
@@ -87,15 +102,11 @@ int baseline_files_save(const char *dir, const struct baseline *b,
 		rc = err_errno(e, "could not make \"%s\"", dir);
 		goto out;
 	}
-	baseline_encode(b, &raw);
-	zstd_pack(buf_str(&raw), raw.len, &packed);
-	if (raw.failed || packed.failed)
-		rc = err_set(e, ERR_LIMIT, "the baseline is too large");
-	else
+	rc = baseline_files_pack(b, &packed, e);
+	if (rc == 0)
 		rc = write_file(dir, b, &packed, buf_str(&path), e);
 out:
 	buf_release(&packed);
-	buf_release(&raw);
 	buf_release(&path);
 	return rc;
 }
@@ -124,20 +135,30 @@ static int read_file(const char *path, struct buf *out, struct err *e)
 	return 0;
 }
 
+struct baseline *baseline_files_read(const char *path, struct err *e)
+{
+	struct baseline *b = NULL;
+	struct buf packed, raw;
+
+	buf_init(&packed, BASELINE_BYTES_MAX);
+	buf_init(&raw, BASELINE_BYTES_MAX);
+	if (read_file(path, &packed, e) == 0 &&
+	    zstd_unpack(packed.data, packed.len, &raw, e) == 0)
+		b = baseline_decode(raw.data, raw.len, e);
+	buf_release(&raw);
+	buf_release(&packed);
+	return b;
+}
+
 struct baseline *baseline_files_load(const char *dir,
 				     const uint8_t hash[SHA256_SIZE],
 				     struct err *e)
 {
-	struct baseline *b = NULL;
-	struct buf path, packed, raw;
+	struct baseline *b;
+	struct buf path;
 
 	make_path(dir, hash, ".baseline", &path);
-	buf_init(&packed, BASELINE_BYTES_MAX);
-	buf_init(&raw, BASELINE_BYTES_MAX);
-	if (read_file(buf_str(&path), &packed, e) ||
-	    zstd_unpack(packed.data, packed.len, &raw, e))
-		goto out;
-	b = baseline_decode(raw.data, raw.len, e);
+	b = baseline_files_read(buf_str(&path), e);
 	if (b && memcmp(b->hash, hash, SHA256_SIZE) != 0) {
 		baseline_free(b);
 		b = NULL;
@@ -145,9 +166,6 @@ struct baseline *baseline_files_load(const char *dir,
 			"\"%s\" has other content than its name",
 			buf_str(&path));
 	}
-out:
-	buf_release(&raw);
-	buf_release(&packed);
 	buf_release(&path);
 	return b;
 }

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 
 struct baseline;
+struct buf;
 struct err;
 
 /*
@@ -16,6 +17,13 @@ struct err;
 /* Write it unless it is there; DIR is made.  0 or -1. */
 int baseline_files_save(const char *dir, const struct baseline *b,
 			struct err *e);
+
+/* What such a file holds; ERR_LIMIT when that is too much. */
+int baseline_files_pack(const struct baseline *b, struct buf *out,
+			struct err *e);
+
+/* A file of any name, which says nothing of the content. */
+struct baseline *baseline_files_read(const char *path, struct err *e);
 
 /* NULL and ERR_NOT_FOUND; ERR_INVALID when the content is not the hash's. */
 struct baseline *baseline_files_load(const char *dir,

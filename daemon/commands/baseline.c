@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* baseline - create, list, show and activate baselines in PostgreSQL. */
+/* baseline - create, list, show, activate and export baselines. */
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -13,6 +13,7 @@
 #include "detectors/baseline.h"
 #include "detectors/cells.h"
 #include "detectors/profile.h"
+#include "storage/baseline_files.h"
 #include "storage/baseline_store.h"
 #include "storage/pg.h"
 #include "storage/schema.h"
@@ -28,7 +29,8 @@ struct baseline_args {
 	const char *model_version;
 	const char *version;
 	bool activate;
-	const char *rest; /* the file, or the version */
+	const char *rest;   /* the file, or the version */
+	const char *output; /* of export */
 };
 
 /* What every action needs. */
@@ -172,6 +174,42 @@ static int activate(struct session *s, const struct baseline_args *args,
 	return 0;
 }
 
+/* "-": standard output. */
+static int write_file(const char *name, const struct buf *data, struct err *e)
+{
+	bool is_file = strcmp(name, "-") != 0;
+	FILE *f = is_file ? fopen(name, "we") : stdout;
+	bool failed;
+
+	if (!f)
+		return err_errno(e, "cannot open \"%s\"", name);
+	failed = fwrite(data->data, 1, data->len, f) != data->len;
+	failed |= (is_file ? fclose(f) : fflush(f)) != 0;
+	if (failed)
+		return err_errno(e, "cannot write \"%s\"",
+				 is_file ? name : "standard output");
+	return 0;
+}
+
+static int export(struct session *s, const struct baseline_args *args,
+		  struct err *e)
+{
+	struct baseline *b;
+	struct buf packed;
+	int rc;
+
+	if (baseline_store_get(s->pg, s->model->model_id, args->rest, &b, NULL,
+			       e))
+		return -1;
+	buf_init(&packed, SIZE_MAX / 4);
+	rc = baseline_files_pack(b, &packed, e);
+	if (rc == 0)
+		rc = write_file(args->output, &packed, e);
+	buf_release(&packed);
+	baseline_free(b);
+	return rc;
+}
+
 static const struct action {
 	const char *name;
 	int (*run)(struct session *s, const struct baseline_args *args,
@@ -182,6 +220,7 @@ static const struct action {
 	{"list", list, false},
 	{"show", show, false},
 	{"activate", activate, true},
+	{"export", export, false},
 };
 
 static int run_action(const struct action *a, const struct baseline_args *args)
@@ -208,6 +247,7 @@ static int run(int argc, char **argv)
 		{"model-version", required_argument, NULL, 'M'},
 		{"version", required_argument, NULL, 'v'},
 		{"activate", no_argument, NULL, 'a'},
+		{"output", required_argument, NULL, 'o'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}};
 	struct baseline_args args = {.config = COMMAND_CONFIG_DEFAULT};
@@ -215,7 +255,7 @@ static int run(int argc, char **argv)
 	int o;
 
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
-	while ((o = getopt_long(argc, argv, "c:m:v:ah", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "c:m:v:ao:h", options, NULL)) != -1) {
 		switch (o) {
 		case 'c':
 			args.config = optarg;
@@ -232,6 +272,9 @@ static int run(int argc, char **argv)
 		case 'a':
 			args.activate = true;
 			break;
+		case 'o':
+			args.output = optarg;
+			break;
 		case 'h':
 			return command_help(&command_baseline);
 		default:
@@ -245,7 +288,7 @@ static int run(int argc, char **argv)
 	if (!action)
 		return command_usage_error(
 			&command_baseline,
-			"say create, list, show or activate");
+			"say create, list, show, activate or export");
 	args.rest = optind + 1 < argc ? argv[optind + 1] : NULL;
 	if (!args.model)
 		return command_usage_error(&command_baseline,
@@ -254,12 +297,15 @@ static int run(int argc, char **argv)
 		return command_usage_error(&command_baseline,
 					   "%s needs one more word",
 					   action->name);
+	if (action->run == export && !args.output)
+		return command_usage_error(&command_baseline,
+					   "-o is missing: export to where?");
 	return run_action(action, &args);
 }
 
 const struct command command_baseline = {
 	.name = "baseline",
-	.summary = "create, list, show and activate baselines",
+	.summary = "create, list, show, activate and export baselines",
 	.usage = "baseline create   [-c FILE] --model NAME [--version V] "
 		 "[--activate] DATA\n"
 		 "       driftd baseline list     [-c FILE] --model NAME\n"
@@ -267,6 +313,8 @@ const struct command command_baseline = {
 		 "[VERSION]\n"
 		 "       driftd baseline activate [-c FILE] --model NAME "
 		 "VERSION\n"
+		 "       driftd baseline export   [-c FILE] --model NAME "
+		 "[VERSION] -o FILE\n"
 		 "\n"
 		 "DATA is CSV with a header row or NDJSON, plain, gzip or "
 		 "zstd, or \"-\".  VERSION is\n"
@@ -274,6 +322,8 @@ const struct command command_baseline = {
 		 "baseline is active at\n"
 		 "once; windows that have begun keep theirs.  "
 		 "--model-version picks one of several\n"
-		 "entries of a model.\n",
+		 "entries of a model.  export writes the active baseline, or "
+		 "VERSION, as a file for\n"
+		 "driftd compare --baseline; \"-\" is standard output.\n",
 	.run = run,
 };

@@ -9,6 +9,7 @@
 #include "daemon/commands/command.h"
 #include "daemon/commands/compare_parts.h"
 #include "daemon/ingest/dataset.h"
+#include "detectors/baseline.h"
 #include "detectors/learn.h"
 
 #include <getopt.h>
@@ -72,6 +73,8 @@ static void compare_release(struct compare *c)
 	free(c->judge_columns);
 	free(c->chunks);
 	free(c->times);
+	learned_free(c->learned);
+	baseline_free(c->baseline);
 	dataset_free(c->current);
 	dataset_free(c->reference);
 	dataset_labels_free(c->labels);
@@ -122,6 +125,16 @@ static int compare(const struct compare_args *args)
 		status = command_usage_error(&command_compare, "%s", e.message);
 		goto out;
 	}
+	if (args->files.baseline != NULL) {
+		if (c.metrics.names != NULL && c.metrics.quality) {
+			status = command_usage_error(
+				&command_compare,
+				"quality is measured with --reference: a "
+				"baseline has no outcomes");
+			goto out;
+		}
+		c.metrics.quality = false;
+	}
 	config = config_load_model(args->model, &e);
 	if (config == NULL) {
 		status = command_fail_config(&e);
@@ -164,6 +177,9 @@ static int parse_option(struct compare_args *args, int o)
 	case 'r':
 		args->files.reference = optarg;
 		return 0;
+	case 'b':
+		args->files.baseline = optarg;
+		return 0;
 	case 'c':
 		args->files.current = optarg;
 		return 0;
@@ -202,9 +218,13 @@ static int check_args(const struct compare_args *args)
 	if (args->model == NULL)
 		return command_usage_error(&command_compare,
 					   "--model is missing");
-	if (args->files.reference == NULL)
+	if (args->files.reference == NULL && args->files.baseline == NULL)
 		return command_usage_error(&command_compare,
 					   "--reference is missing");
+	if (args->files.reference != NULL && args->files.baseline != NULL)
+		return command_usage_error(
+			&command_compare,
+			"say --reference or --baseline, not both");
 	if (args->files.current == NULL)
 		return command_usage_error(&command_compare,
 					   "--current is missing");
@@ -222,6 +242,7 @@ static int run(int argc, char **argv)
 	static const struct option options[] = {
 		{"model", required_argument, NULL, 'm'},
 		{"reference", required_argument, NULL, 'r'},
+		{"baseline", required_argument, NULL, 'b'},
 		{"current", required_argument, NULL, 'c'},
 		{"labels", required_argument, NULL, 'l'},
 		{"chunk", required_argument, NULL, 'k'},
@@ -255,6 +276,7 @@ const struct command command_compare = {
 	.summary = "exact drift of a file against another",
 	.usage =
 		"compare --model MODEL.yaml --reference FILE --current FILE\n"
+		"       [--baseline FILE instead of --reference]\n"
 		"       [--labels FILE] [--chunk whole|rows:N|day|month|year]\n"
 		"       [--format table|long|json] [--metrics LIST] "
 		"[--exit-code] [-o FILE]\n"
@@ -273,6 +295,9 @@ const struct command command_compare = {
 		"         -1,-1 is the reference itself\n"
 		"  json   the verdicts, as the daemon's results have them\n"
 		"\n"
+		"--baseline is a file of `driftd baseline export`: its cells "
+		"give a lower and an\n"
+		"upper bound of each measure, as in the daemon.  "
 		"--metrics psi,ks_statistic computes only these.  With "
 		"--exit-code the command\n"
 		"exits with 1 when something drifted.\n",

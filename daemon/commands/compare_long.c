@@ -85,11 +85,13 @@ void compare_long_rows(const struct compare *c, struct compare_column *column,
 	struct description rows[DESCRIBE_MAX];
 	const struct detector *const *list;
 	struct buf *out = &column->rows;
+	/* a baseline has none to describe */
+	bool has_values = c->metrics.describe && p->is_exact;
 	struct place at;
 	size_t n = 0;
 
 	place_init(&at, chunk, c->model->columns[column->index].name);
-	if (c->metrics.describe)
+	if (has_values)
 		n = chunk != NULL ? describe_current(p, rows)
 				  : describe_reference(p, rows);
 	for (size_t i = 0; i < n; i++)
@@ -100,7 +102,7 @@ void compare_long_rows(const struct compare *c, struct compare_column *column,
 		    (c->metrics.detectors >> i & 1) == 0)
 			continue;
 		/* the description has it already */
-		if (list[i]->described && c->metrics.describe)
+		if (list[i]->described && has_values)
 			continue;
 		put_finding(c, &at, list[i], p, out);
 	}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct baseline;
 struct config_model;
 struct dataset;
 struct err;
@@ -18,8 +19,9 @@ struct learned;
 /*
  * compare_parts - what the files of `driftd compare` share: files to columns
  * (compare_read.c), rows to chunks (compare_chunk.c), what is asked for
- * (compare_metrics.c), thresholds (compare_learn.c), every column in its thread (compare_run.c), and one
- * file for each format.
+ * (compare_metrics.c), thresholds (compare_learn.c), a baseline instead of a
+ * reference (compare_frozen.c), every column in its thread (compare_run.c), and
+ * one file for each format.
  */
 
 enum {
@@ -111,7 +113,11 @@ struct compare {
 	const struct compare_format *format;
 	struct compare_metrics metrics;
 	bool judges; /* verdicts are wanted, by the format or --exit-code */
-	struct dataset *reference, *current; /* owned */
+	struct baseline *baseline; /* owned; NULL: there is a reference */
+	struct learned *learned; /* owned; from the baseline */
+	struct dataset *reference, *current; /* owned; with a baseline
+						reference is NULL */
+	uint64_t n_reference; /* rows of either */
 	int64_t *times; /* owned; of the reference; NULL: nothing is learned */
 	struct dataset_labels *labels;	     /* owned; NULL: none */
 	struct compare_chunk *chunks;	     /* owned */
@@ -128,7 +134,8 @@ struct compare {
 };
 
 struct compare_files {
-	const char *reference, *current, *labels; /* labels NULL: none */
+	const char *reference, *baseline; /* one of them is NULL */
+	const char *current, *labels;	  /* labels NULL: none */
 	struct compare_chunking chunking;
 };
 
@@ -147,14 +154,30 @@ int compare_learn_times(struct compare *c, struct err *e);
 int compare_learn(const struct compare *c, struct compare_column *column,
 		  const void *values, struct err *e);
 
+/* --baseline: the file, and what it varies by itself, for the spec. */
+int compare_frozen_read(struct compare *c, const char *path, struct err *e);
+void compare_frozen_learn(struct compare *c);
+bool compare_frozen_has(const struct compare *c, size_t column);
+
+/* Every chunk of a column that the baseline has; ${values}: room for the
+ * current file's. */
+int compare_frozen_column(const struct compare *c,
+			  struct compare_column *column, void *values,
+			  struct err *e);
+
+/* What is wanted of one pair. */
+struct pair;
+void compare_look_at(const struct compare *c, struct compare_column *column,
+		     size_t chunk, const struct pair *p);
+
 /* Compare every column over every chunk, and judge. */
 int compare_run(struct compare *c, struct err *e);
 
 /* ${text} to the output; with ${all} false only when it is worth a call. */
 int compare_write(struct compare *c, bool all, struct err *e);
 
-/* Descriptive rows and findings of a chunk, or of the reference (NULL). */
-struct pair;
+/* Descriptive rows (of a reference's values) and findings of a chunk, or of
+ * the reference (NULL). */
 void compare_long_rows(const struct compare *c, struct compare_column *column,
 		       const struct compare_chunk *chunk, const struct pair *p);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* compare_read - two files, and which of their columns are compared. */
+/* compare_read - the files, and which of their columns are compared. */
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -8,16 +8,43 @@
 #include "daemon/commands/command.h"
 #include "daemon/commands/compare_parts.h"
 #include "daemon/ingest/dataset.h"
+#include "detectors/baseline.h"
 
 #include <stdlib.h>
+
+static int read_reference(struct compare *c, const struct compare_files *f,
+			  const struct dataset_options *like, struct err *e)
+{
+	static char reference[] = "reference";
+	struct dataset_options o = *like;
+
+	if (f->baseline != NULL) {
+		if (compare_frozen_read(c, f->baseline, e) < 0)
+			return -1;
+		c->n_reference = c->baseline->n_rows;
+		return 0;
+	}
+	o.arg = reference;
+	o.any_times = c->judges && c->model->timestamp != NULL;
+	c->reference = dataset_read(f->reference, &o, e);
+	if (c->reference == NULL)
+		return -1;
+	c->n_reference = dataset_n_rows(c->reference);
+	return compare_learn_times(c, e);
+}
+
+static bool reference_has(const struct compare *c, size_t column)
+{
+	return c->baseline != NULL ? compare_frozen_has(c, column)
+				   : dataset_has(c->reference, column);
+}
 
 static int read_files(struct compare *c, const struct compare_files *f,
 		      struct err *e)
 {
-	static char reference[] = "reference", current[] = "current  ";
+	static char current[] = "current  ";
 	struct dataset_options o = {.model = c->model,
-				    .progress = command_progress,
-				    .arg = reference};
+				    .progress = command_progress};
 
 	if (compare_chunking_is_time(&f->chunking) &&
 	    c->model->timestamp == NULL)
@@ -25,11 +52,8 @@ static int read_files(struct compare *c, const struct compare_files *f,
 			       "model \"%s\" has no `timestamp` to make chunks "
 			       "of",
 			       c->model->name);
-	o.any_times = c->judges && c->model->timestamp != NULL;
-	c->reference = dataset_read(f->reference, &o, e);
-	if (c->reference == NULL || compare_learn_times(c, e) < 0)
+	if (read_reference(c, f, &o, e) < 0)
 		return -1;
-	o.any_times = false;
 	if (f->labels != NULL) {
 		c->labels = dataset_labels_read(f->labels, c->model, e);
 		if (c->labels == NULL)
@@ -58,7 +82,7 @@ static int choose_columns(struct compare *c, const char *reference,
 		const struct config_column *from = &m->columns[i];
 		struct compare_column column = {
 			.index = i,
-			.in_reference = dataset_has(c->reference, i),
+			.in_reference = reference_has(c, i),
 			.in_current = dataset_has(c->current, i),
 		};
 
@@ -104,12 +128,17 @@ static void fill_spec(struct compare *c)
 int compare_read(struct compare *c, const struct compare_files *f,
 		 struct err *e)
 {
-	if (read_files(c, f, e) < 0 || choose_columns(c, f->reference, e) < 0)
+	const char *reference =
+		f->baseline != NULL ? f->baseline : f->reference;
+
+	if (read_files(c, f, e) < 0 || choose_columns(c, reference, e) < 0)
 		return -1;
 	c->chunks =
 		compare_chunks_new(&f->chunking, c->current, &c->n_chunks, e);
 	if (c->chunks == NULL)
 		return -1;
 	fill_spec(c);
+	if (c->baseline != NULL)
+		compare_frozen_learn(c);
 	return 0;
 }

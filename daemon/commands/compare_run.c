@@ -136,9 +136,8 @@ static void keep_tops(const struct compare *c, struct compare_column *column,
 	}
 }
 
-/* What is wanted of one pair. */
-static void look_at(const struct compare *c, struct compare_column *column,
-		    size_t chunk, const struct pair *p)
+void compare_look_at(const struct compare *c, struct compare_column *column,
+		     size_t chunk, const struct pair *p)
 {
 	size_t i = (size_t)(column - c->columns);
 	struct judge_spec spec = c->spec;
@@ -187,18 +186,17 @@ static int run_numbers(struct worker *w, struct compare_column *column,
 		       struct err *e)
 {
 	const struct compare *c = w->pool->compare;
-	size_t n_ref = dataset_n_rows(c->reference);
+	size_t n_ref = column->in_reference ? c->n_reference : 0;
 	size_t n_cur = dataset_n_rows(c->current);
 	double *v =
 		values_room(w, (n_ref > n_cur ? n_ref : n_cur) * sizeof(*v));
 	struct exact_bins bins;
 	bool missing;
 
-	if (dataset_numbers(c->reference, column->index, v, e) < 0 ||
-	    compare_learn(c, column, v, e) < 0)
+	if (n_ref > 0 && (dataset_numbers(c->reference, column->index, v, e) < 0 ||
+			  compare_learn(c, column, v, e) < 0))
 		return -1;
-	exact_column_numbers(&w->ref, v, column->in_reference ? n_ref : 0,
-			     &w->space);
+	exact_column_numbers(&w->ref, v, n_ref, &w->space);
 	exact_bins_init(&bins, &w->ref);
 	describe_own(w, column, &bins);
 	if (dataset_numbers(c->current, column->index, v, e) < 0)
@@ -213,7 +211,7 @@ static int run_numbers(struct worker *w, struct compare_column *column,
 				     chunk->end - chunk->start, &w->space);
 		exact_pair_init(&p, &w->ref, &w->cur, &bins, &w->space);
 		p.missing_elsewhere = missing;
-		look_at(c, column, i, &p);
+		compare_look_at(c, column, i, &p);
 	}
 	return 0;
 }
@@ -241,7 +239,7 @@ static int run_chunks_of_codes(struct worker *w, struct compare_column *column,
 				   &w->space);
 		exact_pair_init(&p, &w->ref, &w->cur, &bins, &w->space);
 		p.missing_elsewhere = missing;
-		look_at(c, column, i, &p);
+		compare_look_at(c, column, i, &p);
 	}
 	return 0;
 }
@@ -250,10 +248,9 @@ static int run_codes(struct worker *w, struct compare_column *column,
 		     struct err *e)
 {
 	const struct compare *c = w->pool->compare;
-	size_t n_ref = dataset_n_rows(c->reference);
-	size_t n_cur = dataset_n_rows(c->current), n_ref_texts, n_texts;
-	const struct category_text *ref_texts =
-		dataset_texts(c->reference, column->index, &n_ref_texts);
+	size_t n_ref = column->in_reference ? c->n_reference : 0;
+	size_t n_cur = dataset_n_rows(c->current), n_ref_texts = 0, n_texts;
+	const struct category_text *ref_texts = NULL;
 	const struct category_text *texts =
 		dataset_texts(c->current, column->index, &n_texts);
 	struct category_text *resolved = NULL;
@@ -262,11 +259,14 @@ static int run_codes(struct worker *w, struct compare_column *column,
 	struct exact_bins bins;
 	int result;
 
-	if (dataset_codes(c->reference, column->index, codes, e) < 0 ||
-	    compare_learn(c, column, codes, e) < 0)
-		return -1;
-	exact_column_codes(&w->ref, codes, column->in_reference ? n_ref : 0,
-			   ref_texts, n_ref_texts, &w->space);
+	if (n_ref > 0) {
+		ref_texts = dataset_texts(c->reference, column->index,
+					  &n_ref_texts);
+		if (dataset_codes(c->reference, column->index, codes, e) < 0 ||
+		    compare_learn(c, column, codes, e) < 0)
+			return -1;
+	}
+	exact_column_codes(&w->ref, codes, n_ref, ref_texts, n_ref_texts, &w->space);
 	exact_bins_init(&bins, &w->ref);
 	describe_own(w, column, &bins);
 	if (has_numbers(texts, n_texts))
@@ -286,6 +286,12 @@ static int run_column(struct worker *w, struct compare_column *column,
 	if (c->judges)
 		column->verdicts =
 			xcalloc(c->n_chunks, sizeof(*column->verdicts));
+	if (c->baseline != NULL && column->in_reference)
+		return compare_frozen_column(
+			c, column,
+			values_room(w, dataset_n_rows(c->current) *
+					       sizeof(double)),
+			e);
 	if (c->model->columns[column->index].kind == COLUMN_NUMERIC)
 		return run_numbers(w, column, e);
 	return run_codes(w, column, e);
@@ -359,7 +365,7 @@ static void judge_chunks(struct compare *c)
 			judge_append(all, own);
 			verdicts_release(own);
 		}
-		judge_finish(dataset_n_rows(c->reference),
+		judge_finish(c->n_reference,
 			     c->chunks[i].end - c->chunks[i].start, all);
 		for (size_t k = 0; k < all->n; k++)
 			c->has_drifted =

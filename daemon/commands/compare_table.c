@@ -25,6 +25,7 @@
 enum {
 	TABLE_WIDTH = 100,
 	NAME_WIDTH = 28,
+	NAME_WIDTH_FROZEN = 18, /* two numbers are where there was one */
 	METRIC_WIDTH = 19,
 	LABEL_WIDTH = 26,
 	TOPS = 3
@@ -201,6 +202,23 @@ static void put_tops(struct table *t, size_t chunk, const struct verdict *v)
 	buf_add_char(out, '\n');
 }
 
+static size_t name_width(const struct compare *c)
+{
+	return c->baseline != NULL ? NAME_WIDTH_FROZEN : NAME_WIDTH;
+}
+
+/* The cells of a baseline leave what the value is within. */
+static void put_value(struct buf *out, const struct compare *c,
+		      const struct verdict *v)
+{
+	if (c->baseline == NULL) {
+		put_number(out, v->value, 10);
+		return;
+	}
+	put_number(out, v->lower, 10);
+	put_number(out, v->upper, 10);
+}
+
 static void put_column(struct table *t, size_t chunk,
 		       const struct judge_ranked *r)
 {
@@ -212,10 +230,10 @@ static void put_column(struct table *t, size_t chunk,
 	else if (v->severity != SEVERITY_NONE)
 		style(t, STYLE_WARNING);
 	buf_add_str(out, r->drifted ? "! " : "  ");
-	put_text(out, r->column, NAME_WIDTH, true);
+	put_text(out, r->column, name_width(t->compare), true);
 	buf_add_char(out, ' ');
 	put_text(out, v->metric, METRIC_WIDTH, true);
-	put_number(out, v->value, 10);
+	put_value(out, t->compare, v);
 	put_number(out, v->bound, 10);
 	put_number(out, v->threshold, 10);
 	buf_add_str(out, "  ");
@@ -232,9 +250,12 @@ static void put_chunk_columns(struct table *t, size_t chunk, bool all)
 
 	rank(t, chunk);
 	style(t, STYLE_BOLD);
-	buf_printf(out, "  %-*s %-*s%10s%10s%10s  %s", NAME_WIDTH, "COLUMN",
-		   METRIC_WIDTH, "METRIC", "VALUE", "BOUND", "THRESHOLD",
-		   "STATUS");
+	buf_printf(out, "  %-*s %-*s%s%10s%10s  %s",
+		   (int)name_width(t->compare), "COLUMN", METRIC_WIDTH,
+		   "METRIC",
+		   t->compare->baseline != NULL ? "     LOWER     UPPER"
+						: "     VALUE",
+		   "BOUND", "THRESHOLD", "STATUS");
 	style(t, STYLE_NONE);
 	buf_add_char(out, '\n');
 	for (size_t i = 0; i < t->n_ranked; i++)
@@ -283,8 +304,10 @@ static void put_heading(struct table *t)
 	buf_add_str(out, ": ");
 	put_count(out, dataset_n_rows(c->current), 0);
 	buf_add_str(out, " rows against ");
-	put_count(out, dataset_n_rows(c->reference), 0);
-	buf_printf(out, " of the reference, %zu columns", c->n_columns);
+	put_count(out, c->n_reference, 0);
+	buf_printf(out, " of the %s, %zu columns",
+		   c->baseline != NULL ? "baseline" : "reference",
+		   c->n_columns);
 	if (c->n_chunks == 1)
 		buf_printf(out, ", %zu drifted",
 			   count_drifted(&c->verdicts[0]));
