@@ -216,10 +216,8 @@ static const struct action {
 		   struct err *e);
 	bool needs_rest;
 } actions[] = {
-	{"create", create, true},
-	{"list", list, false},
-	{"show", show, false},
-	{"activate", activate, true},
+	{"create", create, true},  {"list", list, false},
+	{"show", show, false},	   {"activate", activate, true},
 	{"export", export, false},
 };
 
@@ -255,7 +253,8 @@ static int run(int argc, char **argv)
 	int o;
 
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
-	while ((o = getopt_long(argc, argv, "c:m:v:ao:h", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "c:m:v:ao:h", options, NULL)) !=
+	       -1) {
 		switch (o) {
 		case 'c':
 			args.config = optarg;

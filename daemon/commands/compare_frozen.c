@@ -32,6 +32,8 @@ int compare_frozen_read(struct compare *c, const char *path, struct err *e)
 	const struct config_model *m = c->model;
 
 	c->baseline = baseline_files_read(path, e);
+	if (c->baseline == NULL && e->code == ERR_NOT_FOUND)
+		e->code = ERR_IO; /* as of any other file that is not there */
 	if (c->baseline == NULL)
 		return err_wrap(e, "cannot use \"%s\" as a baseline", path);
 	for (size_t i = 0; i < m->n_columns; i++) {

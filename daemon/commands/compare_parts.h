@@ -114,13 +114,13 @@ struct compare {
 	struct compare_metrics metrics;
 	bool judges; /* verdicts are wanted, by the format or --exit-code */
 	struct baseline *baseline; /* owned; NULL: there is a reference */
-	struct learned *learned; /* owned; from the baseline */
+	struct learned *learned;   /* owned; from the baseline */
 	struct dataset *reference, *current; /* owned; with a baseline
 						reference is NULL */
-	uint64_t n_reference; /* rows of either */
+	uint64_t n_reference;		     /* rows of either */
 	int64_t *times; /* owned; of the reference; NULL: nothing is learned */
-	struct dataset_labels *labels;	     /* owned; NULL: none */
-	struct compare_chunk *chunks;	     /* owned */
+	struct dataset_labels *labels; /* owned; NULL: none */
+	struct compare_chunk *chunks;  /* owned */
 	size_t n_chunks;
 	struct compare_column *columns; /* owned; those that are compared */
 	size_t n_columns;

@@ -193,8 +193,9 @@ static int run_numbers(struct worker *w, struct compare_column *column,
 	struct exact_bins bins;
 	bool missing;
 
-	if (n_ref > 0 && (dataset_numbers(c->reference, column->index, v, e) < 0 ||
-			  compare_learn(c, column, v, e) < 0))
+	if (n_ref > 0 &&
+	    (dataset_numbers(c->reference, column->index, v, e) < 0 ||
+	     compare_learn(c, column, v, e) < 0))
 		return -1;
 	exact_column_numbers(&w->ref, v, n_ref, &w->space);
 	exact_bins_init(&bins, &w->ref);
@@ -266,7 +267,8 @@ static int run_codes(struct worker *w, struct compare_column *column,
 		    compare_learn(c, column, codes, e) < 0)
 			return -1;
 	}
-	exact_column_codes(&w->ref, codes, n_ref, ref_texts, n_ref_texts, &w->space);
+	exact_column_codes(&w->ref, codes, n_ref, ref_texts, n_ref_texts,
+			   &w->space);
 	exact_bins_init(&bins, &w->ref);
 	describe_own(w, column, &bins);
 	if (has_numbers(texts, n_texts))

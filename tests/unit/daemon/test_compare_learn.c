@@ -18,6 +18,7 @@
 
 #include <getopt.h>
 #include <math.h>
+#include <sysexits.h>
 
 enum { ROWS = 12800, CURRENT = 3000 };
 
@@ -99,31 +100,48 @@ static int teardown(void **state)
 	return rmdir(dir);
 }
 
+/* Run it; NULL ends the words.  Its output is in ${output}. */
+static int run(const char *const *words)
+{
+	char *argv[16] = {xstrdup("compare")};
+	int argc = 1, status;
+
+	for (; *words; words++)
+		argv[argc++] = xstrdup(*words);
+	optind = 0; /* getopt begins anew */
+	status = command_compare.run(argc, argv);
+	while (argc > 0)
+		free(argv[--argc]);
+	return status;
+}
+
+#define RUN(...)                                                               \
+	run((const char *const[]){"--model", model, "--current", current,      \
+				  "-o", output, __VA_ARGS__, NULL})
+
+static const char *read_output(void)
+{
+	static char text[1 << 20];
+	FILE *f = fopen(output, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	assert_true(n < sizeof(text) - 1);
+	text[n] = '\0';
+	(void)fclose(f);
+	return text;
+}
+
 static struct json_value *compare(const char *option, const char *path)
 {
-	const char *const words[] = {"compare",   "--model", model,
-				     "--current", current,   option,
-				     path,	  "--format", "json",
-				     "-o",	  output};
-	char *argv[ARRAY_LEN(words) + 1] = {0};
-	static char text[1 << 20];
 	struct json_value *v;
+	const char *text;
 	struct err e;
-	size_t n;
-	FILE *f;
 
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		argv[i] = xstrdup(words[i]);
-	optind = 0; /* getopt begins anew */
-	assert_int_equal(command_compare.run(ARRAY_LEN(words), argv), 0);
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		free(argv[i]);
-	f = fopen(output, "r");
-	assert_non_null(f);
-	n = fread(text, 1, sizeof(text), f);
-	assert_true(n < sizeof(text));
-	(void)fclose(f);
-	v = json_parse(text, n, &e);
+	assert_int_equal(RUN(option, path, "--format", "json"), 0);
+	text = read_output();
+	v = json_parse(text, strlen(text), &e);
 	assert_non_null(v);
 	return v;
 }
@@ -137,8 +155,8 @@ static struct baseline *train(void)
 {
 	struct config *config = fixture_config(yaml);
 	struct err e = {0};
-	struct baseline *b = training_read(reference, &config->models[0], NULL,
-					   NULL, 0, &e);
+	struct baseline *b =
+		training_read(reference, &config->models[0], NULL, NULL, 0, &e);
 
 	if (b == NULL)
 		fail_msg("%s", e.message);
@@ -188,8 +206,8 @@ static void thresholds_are_those_of_the_daemon(void **state)
 	baseline_free(b);
 }
 
-static const struct json_value *
-same_row(const struct json_value *rows, const struct json_value *like)
+static const struct json_value *same_row(const struct json_value *rows,
+					 const struct json_value *like)
 {
 	for (size_t i = 0; i < json_count(rows); i++) {
 		const struct json_value *row = json_at(rows, i);
@@ -259,11 +277,39 @@ static void an_exported_baseline_gives_the_reference(void **state)
 	baseline_free(b);
 }
 
+static void a_baseline_has_no_values_to_describe(void **state)
+{
+	struct baseline *b = train();
+	const char *text;
+
+	(void)state;
+	put_frozen(b);
+	baseline_free(b);
+	assert_int_equal(RUN("--baseline", frozen, "--format", "long",
+			     "--chunk", "rows:2000"),
+			 0);
+	text = read_output();
+	assert_non_null(strstr(text, "\n0,2000,x,psi,"));
+	assert_non_null(strstr(text, "\n2000,3000,c,js,"));
+	assert_null(strstr(text, "\n-1,-1,"));
+	assert_null(strstr(text, ",mean,"));
+	assert_int_equal(RUN("--baseline", frozen), 0);
+	for (text = read_output(); *text; text += strcspn(text, "\n") + 1)
+		assert_true(strcspn(text, "\n") <= 100);
+	assert_int_equal(RUN("--baseline", frozen, "--reference", reference),
+			 EX_USAGE);
+	assert_int_equal(RUN("--baseline", frozen, "--metrics", "roc_auc"),
+			 EX_USAGE);
+	assert_int_equal(RUN("--baseline", "/nowhere"), EX_IOERR);
+	assert_int_equal(RUN("--baseline", model), EX_DATAERR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(thresholds_are_those_of_the_daemon),
 		cmocka_unit_test(an_exported_baseline_gives_the_reference),
+		cmocka_unit_test(a_baseline_has_no_values_to_describe),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
