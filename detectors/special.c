@@ -73,9 +73,20 @@ static double student_to_normal(double t, double dof)
 	return t * (1.0 - 1.0 / (4.0 * dof)) / sqrt(1.0 + t * t / (2.0 * dof));
 }
 
+/* The first term of the tail in x = dof / (dof + t^2), for small x: where the
+ * beta function underflows. */
+static double student_far(double x, double dof)
+{
+	double a = dof / 2.0;
+
+	return 0.5 * exp(a * log(x) - log(a) - lgamma(a) - lgamma(0.5) +
+			 lgamma(a + 0.5));
+}
+
 double special_student_q(double t, double dof)
 {
 	gsl_sf_result r;
+	double x;
 
 	if (isnan(t) || isnan(dof))
 		return (double)NAN;
@@ -83,11 +94,13 @@ double special_student_q(double t, double dof)
 		return 0.5;
 	if (t < 0.0)
 		return 1.0 - special_student_q(-t, dof);
+	x = 1.0 / (1.0 + t / dof * t);
 	/* by the beta function: gsl_cdf_tdist_Q has 5 digits at large dof */
 	if (dof < 1e7 &&
-	    gsl_sf_beta_inc_e(dof / 2.0, 0.5, 1.0 / (1.0 + t / dof * t), &r) ==
-		    GSL_SUCCESS)
+	    gsl_sf_beta_inc_e(dof / 2.0, 0.5, x, &r) == GSL_SUCCESS)
 		return r.val / 2.0;
+	if (dof < 1e7 && x < 1e-3)
+		return student_far(x, dof);
 	return special_normal_q(student_to_normal(t, dof));
 }
 
