@@ -21,7 +21,8 @@ struct evaluator_model {
 	const struct config_model *config; /* borrowed from the plan's config */
 	struct judge_spec spec;
 	struct judge_column *columns; /* owned; spec.columns */
-	struct learned *learned; /* owned; of the baseline judged against last */
+	struct learned
+		*learned; /* owned; of the baseline judged against last */
 	uint8_t learned_of[SHA256_SIZE]; /* its hash; zeros = none yet */
 	uint8_t definition[SHA256_SIZE];
 	bool registered;     /* on this connection */

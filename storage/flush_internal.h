@@ -35,10 +35,10 @@
 enum {
 	FLUSH_SPAN_FRAMES = 4096,
 	FLUSH_SPAN_BYTES = 64 << 20,
-	FLUSH_DELTA_BYTES = 16 << 20, /* held back before they are inserted */
-	FLUSH_OUTCOME_ROWS = 20000,   /* in one statement */
+	FLUSH_DELTA_BYTES = 16 << 20,	/* held back before they are inserted */
+	FLUSH_OUTCOME_ROWS = 20000,	/* in one statement */
 	FLUSH_OUTCOME_BYTES = 16 << 20, /* of their texts */
-	FLUSH_ATTEMPTS = 5,	      /* after deadlocks */
+	FLUSH_ATTEMPTS = 5,		/* after deadlocks */
 	FLUSH_PRUNE_ROWS = 1000
 };
 

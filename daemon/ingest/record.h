@@ -62,7 +62,7 @@ struct record {
 	uint32_t first_stamp;			/* of this body */
 	const struct ingest_versions *versions; /* borrowed; NULL: only mine */
 	bool reads_labels;			/* not events */
-	bool needs_label; /* of each record, and an id */
+	bool needs_label;			/* of each record, and an id */
 	/* The record at hand. */
 	uint32_t stamp;
 	enum record_owner owner;
