@@ -310,7 +310,10 @@ int app_reload(struct app *a, struct err *e)
 
 	if (!fresh)
 		goto fail;
-	fixed = config_needs_restart(a->config, fresh);
+	/* a reload by signal and one by the API may meet */
+	old = app_config(a);
+	fixed = config_needs_restart(old, fresh);
+	config_unref(old);
 	if (fixed) {
 		err_set(e, ERR_INVALID, "\"%s\" changed, which needs a restart",
 			fixed);

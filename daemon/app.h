@@ -56,8 +56,7 @@ struct app {
 	pthread_t flusher_thread, evaluator_thread, notifier_thread;
 	int64_t started_at_us;
 	atomic_bool draining;
-	atomic_int reload_wanted; /* a request for it by the API */
-	atomic_bool reload_ok;	  /* how the last one ended */
+	atomic_bool reload_ok; /* how the last one ended */
 	_Atomic int64_t reloaded_at_us;
 
 	pthread_mutex_t gauges_lock;
