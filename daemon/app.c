@@ -271,6 +271,7 @@ static void await_first_round(struct app *a)
 static int start(struct app *a, struct err *e)
 {
 	pthread_mutex_init(&a->lock, NULL);
+	pthread_mutex_init(&a->reload_lock, NULL);
 	pthread_mutex_init(&a->gauges_lock, NULL);
 	a->started_at_us = clock_wall_us();
 	atomic_store(&a->reloaded_at_us, a->started_at_us);
@@ -302,7 +303,8 @@ static int start(struct app *a, struct err *e)
 
 /* --- reload --- */
 
-int app_reload(struct app *a, struct err *e)
+/* Under reload_lock, so that nobody else lets go of what is used here. */
+static int reload(struct app *a, struct err *e)
 {
 	struct config *fresh = config_load(a->path, e), *old;
 	struct auth *auth = NULL, *old_auth;
@@ -310,10 +312,7 @@ int app_reload(struct app *a, struct err *e)
 
 	if (!fresh)
 		goto fail;
-	/* a reload by signal and one by the API may meet */
-	old = app_config(a);
-	fixed = config_needs_restart(old, fresh);
-	config_unref(old);
+	fixed = config_needs_restart(a->config, fresh);
 	if (fixed) {
 		err_set(e, ERR_INVALID, "\"%s\" changed, which needs a restart",
 			fixed);
@@ -344,6 +343,16 @@ fail:
 	atomic_store(&a->reload_ok, false);
 	log_error("config", "reload failed, nothing changed: %s", e->message);
 	return -1;
+}
+
+int app_reload(struct app *a, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&a->reload_lock);
+	rc = reload(a, e);
+	pthread_mutex_unlock(&a->reload_lock);
+	return rc;
 }
 
 /* --- stop --- */

@@ -34,10 +34,11 @@ struct uploads;
  */
 struct app {
 	pthread_mutex_t lock;
-	struct config *config; /* under lock; shared, counted */
-	struct auth *auth;     /* under lock; NULL: every route is open */
-	char *path;	       /* owned; of the configuration */
-	char *baseline_dir;    /* owned; copies of baselines */
+	pthread_mutex_t reload_lock; /* a signal's and the API's may meet */
+	struct config *config;	     /* under lock; shared, counted */
+	struct auth *auth;	     /* under lock; NULL: every route is open */
+	char *path;		     /* owned; of the configuration */
+	char *baseline_dir;	     /* owned; copies of baselines */
 
 	struct journal *journal;
 	struct flusher *flusher;
